@@ -23,7 +23,7 @@ from amendment.people.store import Labels
 from amendment.statistics import Estimate
 from amendment.yamlfile import did_you_mean, read_yaml
 
-OPEN, SEALED = "labels/open", "labels/sealed"
+OPEN, SEALED, ADJUDICATED = "labels/open", "labels/sealed", "labels/adjudicated"
 
 
 CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"

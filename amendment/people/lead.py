@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from statistics import fmean, median
-from typing import Any
+from typing import Any, NamedTuple
 
+from amendment.audit.gates import Gate
 from amendment.people.people_gate import among_people
 from amendment.people.queue import Queue
-from amendment.people.samples import SILENT, Label, as_verdict
+from amendment.people.samples import SILENT, Label, LabelQuestion, as_verdict
+from amendment.people.store import Labels
 from amendment.preference.aggregate import person_votes
 from amendment.records import Messages
 from amendment.statistics import Estimate
@@ -27,35 +30,40 @@ LONGEST_EXCERPT = 160
 """Characters of a prompt by which people recognise an item."""
 
 
-Standing = Callable[[Estimate], Mapping[str, object]]
-"""Gives what else the page shows of the sample, as JSON values, by how often two people agree."""
+class Standing(NamedTuple):
+    """What the page shows of the sample itself."""
 
-
-def nothing_known(agreement: Estimate) -> Mapping[str, object]:
-    """Show nothing else: no gate waits for these labels."""
-    return {}
+    outlook: str = ""
+    """How many items are needed, in a sentence."""
+    gates: Sequence[Gate] = ()
+    disputes: Sequence[str] = ()
+    """The comparisons that the lead has to decide."""
 
 
 def lead_view(
     queue: Queue,
-    labels: Sequence[Label],
+    store: Labels,
     annotators: Collection[str],
-    standing: Standing,
+    standing: Callable[[Estimate], Standing],
 ) -> dict[str, Any]:
-    """Return JSON values. `labels` are the current ones, `annotators` all who have a link; `standing` is what else is
-    shown, given how often two people agree.
+    """Return JSON values. `annotators` are all who have a link; `standing` is asked with how often two people
+    agree.
 
     Agreement is that of two people, ties dropped, as in the gate's ceiling, but unweighted: the page knows no
     probability of an item.
     """
+    labels, decided = store.current(), store.adjudicated()
     asked = [label for label in labels if label.comparison_id in queue.questions]
     by_person = {name: [label for label in asked if label.annotator == name] for name in sorted(annotators)}
     votes = person_votes(verdict for label in asked if (verdict := as_verdict(label)) is not None)
     shares = {name: share for name, people in votes.items() if (share := among_people(people.values())) is not None}
     prompts = [queue.questions[name].prompt_id for name in shares]
     agreement = weighted_mean(list(shares.values()), [1.0] * len(shares), prompts)
+    known = standing(agreement)
     return {
-        **standing(agreement),
+        "outlook": known.outlook,
+        "gates": list(map(asdict, known.gates)),
+        "disputes": [_dispute(queue.questions[name], decided.get(name)) for name in known.disputes],
         "labels": len(asked),
         "missing": queue.missing(),
         "agreement": agreement.to_json(),
@@ -89,6 +97,17 @@ def excerpt(prompt: Messages) -> str:
     """Return the beginning of the last message, on one line."""
     text = " ".join(transcript(prompt[-1:], by="user").split())
     return text if len(text) <= LONGEST_EXCERPT else f"{text[: LONGEST_EXCERPT - 1]}…"
+
+
+def _dispute(question: LabelQuestion, decided: Label | None) -> dict[str, object]:
+    """Return what the lead sees of a comparison, with what they decided before."""
+    return {
+        "item": question.comparison_id,
+        "question": question.question,
+        **{name: [message.to_json() for message in getattr(question, name)] for name in ("prompt", "a", "b")},
+        "choice": decided and decided.choice,
+        "comment": decided and decided.comment,
+    }
 
 
 def _split(votes: Iterable[float]) -> list[int]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import jinja2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,10 +27,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from amendment.errors import AmendmentError, DataError
-from amendment.people.lead import Standing, excerpt, lead_view, nothing_known
+from amendment.people.lead import Standing, excerpt, lead_view
 from amendment.people.queue import Queue, ShownItem
-from amendment.people.samples import LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
+from amendment.people.samples import ADJUDICATOR, LONGEST_COMMENT, SOMETHING_ELSE, Choice, Label, PrincipleText
 from amendment.people.store import Labels
+from amendment.statistics import Estimate
 
 PAGE = Path(__file__).parent / "page"
 _Uuid = Annotated[str, Field(min_length=8, max_length=64)]
@@ -66,6 +67,15 @@ class _Verdict(_Own):
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
+class _Decision(_Token):
+    """What the lead decides where people disagree."""
+
+    uuid: _Uuid
+    item: str
+    choice: Literal["A", "B", "tie", "skip"]
+    comment: str = Field(min_length=1, max_length=LONGEST_COMMENT)
+
+
 class _UndoRequest(_Own):
     uuid: _Uuid
 
@@ -90,7 +100,7 @@ def create_app(
     hosts: Collection[str],
     lead: str = "",
     guide: Guide = Guide(),  # noqa: B008 - a tuple
-    standing: Standing = nothing_known,
+    standing: Callable[[Estimate], Standing] = lambda _: Standing(),
 ) -> ASGIApp:
     """Build the application over one queue and its open labels.
 
@@ -111,6 +121,7 @@ def create_app(
         Route("/items/{name}", desk.item, methods=["GET"]),
         Route("/lead", desk.page, methods=["GET"]),
         Route("/lead", desk.lead, methods=["POST"]),
+        Route("/decisions", desk.decide, methods=["POST"]),
     ]
     handlers: Any = {HTTPException: _refusal, AmendmentError: _failed, ClientDisconnect: _failed}
     app = Starlette(routes=routes, exception_handlers=handlers)
@@ -129,7 +140,7 @@ class _LabelDesk:
         lead: str,
         guide: Guide,
         *,
-        standing: Standing,
+        standing: Callable[[Estimate], Standing],
     ) -> None:
         self._queue = queue
         self._labels = labels
@@ -222,10 +233,25 @@ class _LabelDesk:
         raise HTTPException(404, "item: not among your answers; reload the page")
 
     async def lead(self, request: Request) -> Response:
-        asked = await _read(request, _Token)
+        self._refuse_others(await _read(request, _Token))
+        return JSONResponse(lead_view(self._queue, self._labels, self._links, self._standing))
+
+    async def decide(self, request: Request) -> Response:
+        """Keep the lead's decision of a comparison on which people disagree."""
+        decision = await _read(request, _Decision)
+        self._refuse_others(decision)
+        view = lead_view(self._queue, self._labels, self._links, self._standing)
+        if decision.item not in {dispute["item"] for dispute in view["disputes"]}:
+            raise HTTPException(404, "item: people do not disagree on it; reload the page")
+        shown = ShownItem(self._queue.questions[decision.item], 0, is_turned=False)
+        said = decision.model_dump(include={"uuid", "choice", "comment"})
+        self._labels.adjudicate(shown.label(ADJUDICATOR, **said))
+        return JSONResponse(lead_view(self._queue, self._labels, self._links, self._standing))
+
+    def _refuse_others(self, asked: _Token) -> None:
+        """Refuse everybody but the lead. Raises HTTPException 403."""
         if not self._lead or not _is_token(asked.token, self._lead):
             raise HTTPException(403, "this link is not valid: open the one that was printed for the lead")
-        return JSONResponse(lead_view(self._queue, self._labels.current(), self._links, self._standing))
 
     def _answered(self, annotator: str) -> list[tuple[Label, ShownItem]]:
         """Return the annotator's answers, latest first, without those of the current item. It may be a hidden repeat,

@@ -13,6 +13,7 @@ from amendment.people.labelling import LabelledSample
 from amendment.people.queue import Queue, labels_missing
 from amendment.people.samples import Label, LabelQuestion, SampledItem, as_verdict
 from amendment.people.store import Labels
+from amendment.preference.aggregate import person_votes
 from amendment.records import Verdict, text_of
 from amendment.simulator import SIMULATED_PERSON, panel
 
@@ -85,6 +86,11 @@ def label_counts(labels: Sequence[Label]) -> dict[str, int]:
     silent = {choice: sum(label.choice == choice for label in labels) for choice in ("skip", "flag")}
     people = len({label.annotator for label in labels})
     return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}
+
+
+def disputed(verdicts: Iterable[Verdict]) -> list[str]:
+    """Return the comparisons on which people say different things, of which a tie is one."""
+    return [name for name, votes in person_votes(verdicts).items() if len(set(votes.values())) > 1]
 
 
 def label_verdicts(

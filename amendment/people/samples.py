@@ -52,6 +52,9 @@ class SpotCheckSettings(Part):
     """Share of the prompts whose labels only certify: calibration and everything else that learns never sees them."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label. simulated: people of the simulated world, who know only its prompts."""
+    adjudicate: bool = False
+    """The lead decides, on a page of their own, the comparisons on which people disagree, once all have answered; the
+    pairs follow these decisions. Sealed ones stay as they are, and people's agreement is measured without the lead."""
     calibration: Method | Literal["none"] = "temperature"
     """How the judge's probabilities are calibrated on people's labels. temperature: the log-odds divided by one number,
     from about 50 labels; platt: times one that may be negative; isotonic: any rising curve, from 500 labels; none:
@@ -156,6 +159,8 @@ SOMETHING_ELSE = "something-else"
 """The `principle_id` of a label that no principle of the constitution decided."""
 SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
+ADJUDICATOR = "lead (adjudicated)"
+"""Who decides where people disagree; no annotator, whatever the lead's name."""
 LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
 """Characters of an annotator's name, and of a comment."""
 _SIMULATED = "simulatedperson"

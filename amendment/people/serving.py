@@ -16,15 +16,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.people.gate import open_gates
+from amendment.people.gate import open_disputes, open_gates
 from amendment.people.labelling import SPOT_CHECK, LabelledSample, ToLabel, open_sample
-from amendment.people.lead import nothing_known
+from amendment.people.lead import Standing
 from amendment.people.queue import Queue
 from amendment.people.samples import LONGEST_NAME, is_kept_name
 from amendment.people.store import Labels
@@ -96,7 +95,7 @@ def serve_page(
                 labels.keep_port(number)
             lead, base = labels.lead_link(), f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
-            standing = partial(_standing, folder, asked, labels) if sample == SPOT_CHECK else nothing_known
+            standing = partial(_standing, folder, asked, labels) if sample == SPOT_CHECK else lambda _: Standing()
             hosts = allowed_hosts(address, number)
             app = create_app(queue, labels, links=links, lead=lead, guide=guide, hosts=hosts, standing=standing)
             server = uvicorn.Server(uvicorn.Config(app, http=_http_protocol(), **_SETTINGS))
@@ -108,10 +107,12 @@ def serve_page(
     return queue.missing()
 
 
-def _standing(folder: Path, asked: ToLabel, labels: Labels, agreement: Estimate) -> dict[str, object]:
-    """Say for the lead's page whether the gate would pass today, and how many items are needed."""
+def _standing(folder: Path, asked: ToLabel, labels: Labels, agreement: Estimate) -> Standing:
+    """Say for the lead's page whether the gate would pass today, how many items are needed, and which comparisons the
+    lead has to decide."""
     gates = open_gates(folder, labels, max_gap=asked.gate.max_gap_to_human)
-    return {"outlook": asked.outlook(agreement), "gates": list(map(asdict, gates))}
+    disputes = open_disputes(folder, labels) if asked.plan.get("adjudicate") and not asked.missing() else []
+    return Standing(asked.outlook(agreement), gates, disputes)
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:

@@ -33,7 +33,7 @@ from amendment.text import plain
 VERSION = 1
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
-    # body: canonical JSON of a label or of an undo; checksum: the first 8 bytes of its SHA-256.
+    # body: canonical JSON of a label, a lead's decision or an undo; checksum: the first 8 bytes of its SHA-256.
     "CREATE TABLE entry (number INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, body TEXT NOT NULL, "
     "checksum BLOB NOT NULL)",
     "CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries are only added'); END",
@@ -57,6 +57,11 @@ class _Undo(NamedTuple):
     """What it took back; None where there was nothing."""
 
 
+class _Adjudicated(NamedTuple):
+    label: Label
+    """The lead's, of a comparison on which people disagree."""
+
+
 class Labels(contextlib.AbstractContextManager["Labels"]):
     """The labels of one spot check, in a file made when it is first opened to write.
 
@@ -74,7 +79,8 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         self._held = None if read_only else _lock(path)
         self._db: sqlite3.Connection | None = None
         self._last = 0
-        self._entries: dict[str, Label | _Undo] = {}
+        self._entries: dict[str, Label | _Undo | _Adjudicated] = {}
+        self._adjudicated: dict[str, Label] = {}
         self._current: dict[str, dict[tuple[str, int], Label]] = {}
         self._taken_back: dict[tuple[str, str, int], Label] = {}
         try:
@@ -97,6 +103,16 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         if not isinstance(before, Label) or any(getattr(before, name) != getattr(label, name) for name in fields):
             raise DataError(f"uuid {plain(label.uuid)}: another entry has it already; send a new uuid for each label")
         return False
+
+    def adjudicate(self, label: Label) -> None:
+        """Keep the lead's decision of a comparison, beside what people said; the last one counts."""
+        if label.uuid not in self._entries:
+            self._append(label.uuid, {"adjudicated": label.to_json()})
+
+    def adjudicated(self) -> dict[str, Label]:
+        """Return the lead's decisions by comparison."""
+        self._catch_up()
+        return dict(self._adjudicated)
 
     def undo(self, annotator: str, uuid: str, *, among: Container[str] | None = None) -> Label | None:
         """Take back the annotator's last label: its item is open again for them. None where nothing is left.
@@ -169,7 +185,8 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
 
     def state(self) -> str:
         """Hash the current labels, without when they were given or how long they took."""
-        return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in self.current()])
+        labels = [*self.current(), *(label for _, label in sorted(self._adjudicated.items()))]
+        return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in labels])
 
     def open_seal(self, key: str) -> int:
         """Note that sealed labels are looked at for `key`; returns for how many different keys they were, with it.
@@ -246,7 +263,11 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             self._take_in(uuid, entry)
             self._last = number
 
-    def _take_in(self, uuid: str, entry: Label | tuple[str, str | None]) -> None:
+    def _take_in(self, uuid: str, entry: Label | _Adjudicated | tuple[str, str | None]) -> None:
+        if isinstance(entry, _Adjudicated):
+            self._adjudicated[entry.label.comparison_id] = entry.label
+            self._entries[uuid] = entry
+            return
         if isinstance(entry, Label):
             mine = self._current.setdefault(entry.annotator, {})
             self._taken_back.pop((entry.annotator, entry.comparison_id, entry.showing), None)
@@ -365,15 +386,18 @@ def _translate_errors(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: damaged, or not a file of labels ({plain(str(fault))}). {RESTORE}") from fault
 
 
-def _parse_entry(body: str) -> Label | tuple[str, str | None]:
-    """Parse a label, or an undo as its annotator and the label it took back. Raises ValueError for anything else."""
+def _parse_entry(body: str) -> Label | _Adjudicated | tuple[str, str | None]:
+    """Parse a label, the lead's decision, or an undo as its annotator and the label it took back. Raises ValueError for
+    anything else."""
     match json.loads(body):
         case {"label": label, **more} if not more:
             return Label.from_json(label)
+        case {"adjudicated": label, **more} if not more:
+            return _Adjudicated(Label.from_json(label))
         case {"undo": {"annotator": str(annotator), "label": str() | None as target, **other}, **more}:
             if not (other or more):
                 return annotator, target
-    raise ValueError("neither a label nor an undo")
+    raise ValueError("no label, decision or undo")
 
 
 def _checksum(body: bytes) -> bytes:

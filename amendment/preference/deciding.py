@@ -48,6 +48,9 @@ class PairRules(Part):
     """People check the judge whose log is among the user's files."""
     labels: str | None = None
     """The table of people's labels, where they decide."""
+    adjudicated: str | None = None
+    """The table of what the lead decided where people disagree. It is a table of labels, whose content is part of the
+    keys of all that read these."""
     probabilities: str | None = None
     """The table of calibrated probabilities."""
     is_calibrated: bool = False
@@ -150,7 +153,7 @@ class Judges(Decider):
 
 
 class PeoplesLabels(Decider):
-    """People decide the judged comparisons that they labelled, by majority."""
+    """People decide the judged comparisons that they labelled, by majority, or their lead where they disagree."""
 
     key = "labels 1"
     by: ClassVar[Any] = {"judging": {"ties"}, "ties": True, "labels": True}
@@ -159,6 +162,8 @@ class PeoplesLabels(Decider):
         if run.rules.labels is None:
             return before
         votes, judging = person_votes(run.workspace.read(run.rules.labels, Verdict)), run.rules.judging
+        if run.rules.adjudicated:
+            votes |= person_votes(run.workspace.read(run.rules.adjudicated, Verdict))
         return label_pairs(before, votes, ties=judging.ties if judging else run.rules.ties)
 
 

@@ -26,7 +26,7 @@ from amendment.llm.client import Calls
 from amendment.llm.concurrency import Tally
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
-from amendment.people.labelling import OPEN, PROBABILITIES
+from amendment.people.labelling import ADJUDICATED, OPEN, PROBABILITIES
 from amendment.people.samples import QuestionWriter, SpotCheckSettings
 from amendment.preference.deciding import CONSTRUCTED, IMPORTED, PairRules, RunPairs
 from amendment.preference.folder import load_judge_folder
@@ -450,6 +450,7 @@ def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
         verified=decisions[0] if decisions and judging is None else None,
         is_checked=people is not None and judging is None,
         labels=OPEN if people else None,
+        adjudicated=ADJUDICATED if people and people.adjudicate else None,
         probabilities=PROBABILITIES if people else None,
         is_calibrated=dataset.probabilities == "calibrated",
         has_constructed=CONSTRUCTED in tables,

@@ -70,6 +70,8 @@ class SpotCheckStage(Stage):
         elif config.overlap > config.items:
             few = f"found {config.overlap}, expected {config.items} at most, the number of items"
             yield (self.name, "overlap"), f"{few}; lower it, or raise spot_check.items"
+        if config.adjudicate and config.people == "simulated":
+            yield (self.name, "adjudicate"), "simulated people have no lead to decide; take people: page"
         if config.people == "simulated":
             yield from simulated_people_problems(settings, SPOT_CHECK.keys, f"amendment label{SPOT_CHECK.option}")
 

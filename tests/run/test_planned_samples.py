@@ -10,6 +10,7 @@ import pytest
 
 from amendment.errors import Paused
 from amendment.people.labelling import open_sample
+from amendment.people.lead import Standing
 from amendment.people.page_app import create_app
 from amendment.people.queue import Queue
 from amendment.people.store import Labels
@@ -32,7 +33,7 @@ def test_check_plan_and_the_leads_page_say_what_the_sample_can_decide(tmp_path: 
     with Labels(tmp_path / "labels.sqlite") as labels:
         queue = Queue(drawn.questions, seed=4, annotators=2, clock=lambda: 0.0)
         app = create_app(
-            queue, labels, links={}, hosts=["here"], lead="L" * 43, standing=lambda _: {"outlook": drawn.outlook()}
+            queue, labels, links={}, hosts=["here"], lead="L" * 43, standing=lambda _: Standing(drawn.outlook())
         )
         headers = [("host", "here"), ("origin", "http://here"), ("content-type", "application/json")]
         body = json.dumps({"token": "L" * 43}).encode()

@@ -43,6 +43,7 @@ export const api = {
   next: () => ask("GET", "/next"),
   send: (label) => ask("POST", "/labels", label),
   undo: (said) => ask("POST", "/undo", said),
+  decide: (decision) => ask("POST", "/decisions", decision),
   lead: (token) => ask("POST", "/lead", { token }),
   history: () => ask("GET", "/history"),
   item: (id) => ask("GET", `/items/${encodeURIComponent(id)}`),

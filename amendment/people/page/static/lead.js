@@ -2,10 +2,10 @@
 
 import { api, Lost, NoSession } from "./api.js";
 import { fade } from "./fades.js";
-import { tab, tokenIn } from "./keep.js";
+import { tab, tokenIn, uuid } from "./keep.js";
 import { number, t } from "./language.js";
 import { duration } from "./screen.js";
-import { element, visible } from "./texts.js";
+import { conversation, element, visible } from "./texts.js";
 
 const EVERY = 15_000; // ms
 const $ = (id) => document.getElementById(id);
@@ -63,7 +63,57 @@ function notes(found) {
   $("notes").replaceChildren(...(made.length > 0 ? made : [element("p", "empty", t("lead_no_notes"))]));
 }
 
+// A comparison that the lead decides. It stays as it is while its reason is written; what was decided is told anew.
+function disputes(found) {
+  $("decide").hidden = found.length === 0;
+  const names = new Set(found.map(({ item }) => `dispute-${item}`));
+  for (const gone of [...$("disputes").children]) if (!names.has(gone.id)) gone.remove();
+  for (const dispute of found) {
+    if (!$(`dispute-${dispute.item}`)) $("disputes").append(disputed(dispute));
+    const { choice, comment } = dispute;
+    $(`dispute-${dispute.item}`).querySelector(".decided").textContent = choice
+      ? t("lead_decided", { choice: t(`lead_says_${choice}`), comment: visible(comment) })
+      : t("lead_undecided");
+  }
+}
+
+function disputed({ item, question, prompt, a, b }) {
+  const [made, both, row] = [element("article", "dispute"), element("div", "pair"), element("p", "row")];
+  made.id = `dispute-${item}`;
+  for (const [name, messages] of [["answer_1", a], ["answer_2", b]]) {
+    const answer = element("div");
+    answer.append(element("h4", "", t(name)), conversation(messages, { alone: true }));
+    both.append(answer);
+  }
+  const [label, why] = [element("label", "", t("lead_why")), element("textarea")];
+  why.id = label.htmlFor = `why-${item}`;
+  why.maxLength = 10_000;
+  for (const choice of ["A", "B", "tie", "skip"]) {
+    const button = element("button", "", t(`lead_says_${choice}`));
+    button.type = "button";
+    button.addEventListener("click", () => decide({ item, choice, comment: why.value.trim() }, why));
+    row.append(button);
+  }
+  made.append(element("h3", "", visible(question)), conversation(prompt), both, label, why, row, element("p", "hint decided"));
+  return made;
+}
+
+async function decide(decision, why) {
+  if (!decision.comment) {
+    notice(t("lead_why_missing"));
+    return why.focus();
+  }
+  try {
+    show(await api.decide({ token: tab.get("lead"), uuid: uuid(), ...decision }));
+    notice("");
+    why.value = "";
+  } catch (error) {
+    notice(error instanceof Lost ? t("lead_not_kept") : t("refused", { reason: error.message }));
+  }
+}
+
 function show(view) {
+  disputes(view.disputes);
   tiles(view);
   $("gate").hidden = !view.outlook;
   $("outlook").textContent = view.outlook ?? "";
