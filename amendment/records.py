@@ -421,6 +421,8 @@ class Pair(Record):
     principle_ids: tuple[str, ...] = ()
     decisive: str | None = None
     """Reference of the principle that decided."""
+    orders_agree: bool | None = None
+    """Of a judge's pair; see `Judgement.consistent`."""
     first_id: str | None = None
     """The candidate that stood first in the user's own file; see `Judgement.first`."""
 
@@ -453,6 +455,8 @@ class Preference(Record):
     principle_ids: tuple[str, ...] = ()
     decisive: str | None = None
     """Reference of the principle that decided, where one did."""
+    orders_agree: bool | None = None
+    """Both displayed orders of the judge choose this side; absent where a judge did not decide, or saw one order."""
     first: Literal["chosen", "rejected"] | None = None
     """The side that stood first in the file it comes from; absent where nothing is known of an order."""
     constitutions: tuple[str, ...] = ()

@@ -87,6 +87,10 @@ class Evidence(NamedTuple):
     """It is shown under a condition alone: both orders agree, some categories, items like the labelled ones."""
 
 
+ORDERS_AGREE = "where both orders agree"
+"""A condition of "use only where"."""
+
+
 class Category(NamedTuple):
     """One judge in one category."""
 
@@ -302,7 +306,7 @@ def _category(part: Part, level: float) -> Category:
 
 def _conditions(look: Look, above: Sequence[Part]) -> Iterator[str]:
     if look.orders_agree:
-        yield "where both orders agree"
+        yield ORDERS_AGREE
     if above:
         yield f"for {_listed([part.name for part in above])}"
     if look.labelled < NEARLY_ALL and for_all_items(look) is None:
@@ -427,6 +431,8 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
     """On how many of its items the judge chooses an answer, and how many people labelled."""
     if look.orders_agree and conclusion.flips:
         yield f"the order changes its verdict on {rounded(conclusion.flips.value)} of its items"
+        if conclusion.form == "use only where":
+            yield "judging.disagreement: drop keeps no other pairs, and orders_agree marks them in the rows"
     if conclusion.where:
         yield f"these are {rounded(conclusion.coverage)} of its items"
     elif conclusion.coverage < 1:

@@ -84,6 +84,8 @@ def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     every = _rows_of_each_shape(row for split in rows.values() for row in split)
     features = conversation_features(SIDES, (getattr(row, side) for row in every for side in SIDES), every)
     features |= {name: Value("float64") for name in _NUMBERS}
+    if any(row.orders_agree is not None for row in every):
+        features["orders_agree"] = Value("bool")
     optional = ("first",) if any(row.first for row in every) else ()
     features |= {name: Value("string") for name in (*optional, *_TEXTS, *_OPTIONAL_TEXTS)}
     return Features(features | {name: List(Value("string")) for name in _LISTS})
@@ -94,7 +96,9 @@ def _rows_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
     shapes: dict[tuple[bool, ...], Preference] = {}
     for row in rows:
         is_plain = all(_is_plain(message) for side in SIDES for message in getattr(row, side))
-        shapes.setdefault((is_plain, *map(bool, (row.tools, row.chat_template_kwargs, row.first))), row)
+        shapes.setdefault(
+            (is_plain, row.orders_agree is None, *map(bool, (row.tools, row.chat_template_kwargs, row.first))), row
+        )
     return [*shapes.values()]
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.audit.certificate import Certificate
+from amendment.audit.conclusion import ORDERS_AGREE, Conclusion
 from amendment.audit.gates import Gate
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, GateFailed
@@ -46,6 +47,8 @@ GATE = "audit/gate.json"
 GATE_FORMAT = 2
 """Raised when the file says more, so that older ones are written again."""
 SIDES = (OPEN, SEALED)
+Rows = Sequence[Mapping[str, Any]]
+"""Pairs as trainers take them."""
 
 
 def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
@@ -116,11 +119,16 @@ def failed_gates(gates: Iterable[Gate]) -> list[str]:
     return [*dict.fromkeys(f"{gate.check}, for {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
-def write_gate(workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = ()) -> None:
-    """Write what failed, and nothing else, so that labels that leave the gate as it is cause no new training run.
-    `by_judge` are the certificate's own gates."""
-    orders = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
-    write_json(workspace.path(GATE), {"failed": failed_gates(gates), "order": orders})
+def write_gate(
+    workspace: Workspace, gates: Sequence[Gate], by_judge: Iterable[Gate] = (), concluded: Iterable[Conclusion] = ()
+) -> None:
+    """Write what failed, and which judges are to be used only where both orders agree; nothing else, so that labels
+    that leave the gate as it is cause no new training run. `by_judge` are the certificate's own gates."""
+    found = {"failed": failed_gates(gates)}
+    found["order"] = [gate.judge for gate in by_judge if (gate.check, gate.outcome) == ("order", "FAIL")]
+    if agreeing := [conclusion.judge or "" for conclusion in concluded if ORDERS_AGREE in conclusion.where]:
+        found["agreeing"] = agreeing
+    write_json(workspace.path(GATE), found)
 
 
 def refuse_failed_gate(workspace: Workspace, stage: str) -> None:
@@ -133,7 +141,7 @@ def refuse_failed_gate(workspace: Workspace, stage: str) -> None:
         )
 
 
-def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def refuse_failed_order(workspace: Workspace, stage: str, rows: Rows) -> None:
     """Raise GateFailed if a judge that decided some of these pairs failed the certificate's gate `order`."""
     deciding = {rater for row in rows if row["decided_by"] == "judge" for rater in row["raters"]}
     if failed := [judge for judge in _failed(workspace)["order"] if judge in deciding]:
@@ -143,6 +151,20 @@ def refuse_failed_order(workspace: Workspace, stage: str, rows: Iterable[Mapping
             f"{workspace.folder / 'certificate.md'} has the figures. Use another judge, or train anyway with "
             f"{stage}.despite: [order]"
         )
+
+
+def against_advice(workspace: Workspace, rows: Rows) -> str | None:
+    """Say how many of these pairs a judge decided whose orders disagree, although its certificate says to use it only
+    where they agree; None if there are none."""
+    advised = set(_failed(workspace).get("agreeing", ()))
+    count = sum(row.get("orders_agree") is False and not advised.isdisjoint(row["raters"]) for row in rows)
+    if not count:
+        return None
+    return (
+        f"{count:,} of {len(rows):,} pairs for training are by judges whose two orders disagree on them, and the "
+        f"certificate says to use these judges only where both agree: set judging.disagreement: drop, which leaves "
+        f"{len(rows) - count:,}"
+    )
 
 
 def _failed(workspace: Workspace) -> dict[str, list[str]]:

@@ -134,6 +134,7 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
         raters=judgement.raters,
         principle_ids=judgement.principle_ids,
         decisive=None if is_tie else judgement.decisive,
+        orders_agree=judgement.consistent,
         first_id=judgement.first,
     )
 
@@ -198,6 +199,7 @@ def preference_row(
         raters=pair.raters,
         principle_ids=pair.principle_ids,
         decisive=pair.decisive,
+        orders_agree=pair.orders_agree if pair.decided_by == "judge" else None,
         first=None if pair.first_id is None else "chosen" if pair.first_id == pair.chosen_id else "rejected",
         constitutions=tuple(references[name] for name in cited),
         category=prompt.category,

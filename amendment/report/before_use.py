@@ -184,7 +184,10 @@ def _flipped(pairs: PairFacts) -> Iterator[str]:
     judged = pairs.decided_by["judge"]
     if pairs.flipped:
         share = f"{pairs.flipped:,} of the {judged:,} pairs that it decided ({100 * pairs.flipped / judged:.1f} %)"
-        yield f"The judge's verdicts in the two orders disagree on {share}."
+        yield (
+            f"The judge's verdicts in the two orders disagree on {share}; judging.disagreement: drop would leave "
+            f"{judged - pairs.flipped:,}."
+        )
 
 
 def _cut(dataset: Result, pairs: int) -> Iterator[str]:

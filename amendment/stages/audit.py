@@ -136,7 +136,7 @@ class AuditStage(Stage):
         _write(_public(inputs, outgoing), workspace.folder / "audit", settings, people=people)
         write_json(workspace.path(PEOPLE), sorted(outgoing.people.by_name))
         gates = judge_gates(people, certificate) if people else ()
-        write_gate(workspace, gates, certificate.gates)
+        write_gate(workspace, gates, certificate.gates, certificate.conclusions)
         figures = [*counted(verdicts=len(inputs.votes)), *certificate.figures()]
         if failed := failed_gates((*gates, *certificate.gates)):
             figures += counted(failed_gates="; ".join(failed))

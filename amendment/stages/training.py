@@ -16,7 +16,7 @@ from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import read_json
 from amendment.llm.specs import found_folder
 from amendment.llm.weights import weights_state
-from amendment.people.gate import GATE, refuse_failed_gate, refuse_failed_order
+from amendment.people.gate import GATE, against_advice, refuse_failed_gate, refuse_failed_order
 from amendment.people.labelling import CALIBRATOR
 from amendment.people.samples import SpotCheckSettings
 from amendment.records import Candidate, Preference, Prompt, text_of
@@ -118,6 +118,8 @@ class PairTrainingStage(TrainingStage):
         rows = pair_rows(context, "train")
         if GATE in self.reads and "order" not in self.config.despite:
             refuse_failed_order(context.workspace, self.name, rows)
+        if GATE in self.reads and (advice := against_advice(context.workspace, rows)):
+            context.progress.say(f"warning: {self.name}: {advice}")
         return rows
 
 

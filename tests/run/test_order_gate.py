@@ -7,11 +7,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
+from amendment.audit.conclusion import ORDERS_AGREE, Conclusion
+from amendment.data.store import Workspace
 from amendment.errors import GateFailed
+from amendment.people.gate import against_advice, write_gate
+from amendment.records import Judgement
 from amendment.run import Run
 from tests.command_line import amendment
-from tests.run.spot_checked import run, told
+from tests.run.spot_checked import rows, run, told
 
 JUDGED = """\
 name: swayed
@@ -65,6 +70,30 @@ def test_nothing_is_trained_on_a_judge_that_chooses_by_position_unless_the_run_f
     again = run(judged, text, f"{stage}.despite=[order]")
     assert (again.ran[-1], again.sent, trained(judged, stage)) == (stage, 0, True)
     assert run(judged, text, f"{stage}.despite=[order]").ran == ()
+
+
+def test_rows_say_whether_both_orders_agree_and_training_against_the_certificate_is_said(judged: Path) -> None:
+    sometimes = JUDGED.replace("position: 9.0}, gain: 0.5", "position: 1.0}")
+    run(judged, sometimes)
+    place, made = Workspace(judged / "run"), rows(judged / "run")
+    consistent = {row.comparison_id: row.consistent for row in place.read("judging/judgements", Judgement)}
+    assert {name: row.orders_agree for name, row in made.items()} == {name: consistent[name] for name in made}
+    flipped = sum(row.orders_agree is False for row in made.values())
+    assert 0 < flipped < len(made)
+    table = parquet.read_table(judged / "run/export/train.parquet").to_pylist()
+    assert [row["orders_agree"] for row in table] == [made[row["comparison_id"]].orders_agree for row in table]
+    assert f"drop would leave {len(made) - flipped}." in (judged / "run/report.html").read_text(encoding="utf-8")
+
+    as_trained = [row.to_json() for row in made.values()]
+    assert against_advice(place, as_trained) is None  # the gate has failed: nothing says to use it where orders agree
+    conclusion = Conclusion(SWAYED, "use only where", "conditions", "", where=(ORDERS_AGREE,))
+    write_gate(place, [], (), [conclusion])
+    advice = against_advice(place, as_trained) or ""
+    assert advice.startswith(f"{flipped} of {len(made)} pairs")
+    assert f"disagreement: drop, which leaves {len(made) - flipped}" in advice
+
+    run(judged, sometimes, "judging.disagreement=drop")
+    assert {row.orders_agree for row in rows(judged / "run").values()} == {True}
 
 
 def test_the_run_ends_with_the_exit_code_of_a_gate(judged: Path) -> None:
