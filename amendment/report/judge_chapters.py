@@ -58,7 +58,9 @@ def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter
             notes.append(f"{name} against two annotators: {points}, on the same {gap.n:,} items.")
     if not rows:
         return None
-    says = "Two annotators set the ceiling; a judge whose interval reaches it agrees with people as well as people do."
+    says = (
+        "Two annotators set the ceiling. The difference below says whether a judge reaches it; intervals may overlap."
+    )
     if not notes:
         says = "How often the judge chooses as annotators do; a ceiling needs two annotators on the same items."
     title = "Agreement with annotators"

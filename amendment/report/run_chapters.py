@@ -14,7 +14,7 @@ from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
 from amendment.report.render import funnel_table, page_tables, tables_of, value_shown
 from amendment.results import Figure, Funnel, Result, Summary
-from amendment.statistics import Estimate, estimate
+from amendment.statistics import Estimate, by_length, estimate
 from amendment.training.settings import UNREADABLE
 
 MOST_POINTS = 150
@@ -127,6 +127,9 @@ def _training(written: Written) -> Chapter | None:
             plots.append(Curves(title=f"{name}: what its guards measured", panels=guarded, limits=limits))
         if accuracy := result.estimate("held_out_accuracy"):
             rows.append(IntervalRow(name, accuracy))
+            if longer := result.estimate("longer_answer_is_right"):
+                side, right = by_length(longer)
+                rows.append(IntervalRow(f"the {side} answer, without a model", right))
         if guards := result.where("guards_violated"):
             violated[name] = [figure.of["guard"] for figure in guards]
     if not plots:

@@ -43,7 +43,18 @@ from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages.contract import Ask, ConfigProblem, ConfigWarning, unknown_raters
 from amendment.text import plain
-from amendment.yamlfile import Document, as_document, capped, did_you_mean, parts, read_yaml, texts, validate
+from amendment.yamlfile import (
+    Document,
+    Loc,
+    as_document,
+    capped,
+    did_you_mean,
+    format_path,
+    parts,
+    read_yaml,
+    texts,
+    validate,
+)
 
 _ROW = re.compile(r":? ?row \d|:\d")
 """The place of a row, after the name of its file."""
@@ -74,8 +85,8 @@ def load_run_file(
     """Read a run file, with `a.b=value` overrides and at most `limit` rows of each source. `models` are the functions
     that answer for the entries of the provider `function`.
 
-    Raises ConfigError for a file that is wrong in itself, with every problem inside it and outside. Where the
-    shape is wrong, references are not looked at: they would be to parts that could not be read.
+    Raises ConfigError for a file that is wrong in itself, with every problem inside it and outside. Where a whole part
+    cannot be read, references are not looked at: they could be to that part.
     """
     document = read_yaml(path)
     # a blank part would be no part, though `probes:` reads like `probes: {}`
@@ -157,19 +168,36 @@ def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> 
 
 
 def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
-    """Problems outside the file of the parts of it that have the right shape; each top-level key is a part.
+    """Problems of what is right in the shape of the file: of all but its wrong values, or where it is no run file
+    without these, of the top-level keys without any.
 
     Prompts of the simulated world are left out: they come from no file, and drawing many of them takes time.
     """
-    bad = {problem.place.rpartition(": ")[2].partition(".")[0].partition("[")[0] for problem in problems}
+    wrong = {problem.place.rpartition(": ")[2] for problem in problems}
+    tops = {place.partition(".")[0].partition("[")[0] for place in wrong}
     data = document.data if isinstance(document.data, dict) else {}
-    good = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
     try:
-        config = run_file_model().model_validate(good)
+        config = run_file_model().model_validate(_without(data, wrong))
+        references = [] if wrong & data.keys() else [*reference_problems(config)]
     except ValidationError:
-        return []
+        try:
+            good = {key: value for key, value in data.items() if key not in tops}
+            config, references = run_file_model().model_validate({"name": "x", **good}), []
+        except ValidationError:
+            return []
     own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))
-    return _outside(LoadedRun(config.model_copy(update={"prompts": own}), document, base), os.environ)
+    loaded = LoadedRun(config.model_copy(update={"prompts": own}), document, base)
+    return _placed(document, references) + _outside(loaded, os.environ)
+
+
+def _without(part: Any, places: Collection[str], loc: Loc = ()) -> Any:
+    """A part of a document without the keys at these places. Entries of lists stay, so that others keep their place."""
+    if isinstance(part, list):
+        return [_without(value, places, (*loc, index)) for index, value in enumerate(part)]
+    if not isinstance(part, dict):
+        return part
+    kept = {key: value for key, value in part.items() if format_path((*loc, key)) not in places}
+    return {key: _without(value, places, (*loc, key)) for key, value in kept.items()}
 
 
 def _placed(document: Document, findings: Iterable[ConfigProblem | ConfigWarning]) -> list[Problem]:

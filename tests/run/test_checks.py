@@ -61,6 +61,19 @@ def test_everything_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatc
     assert any("OUR_KEY is not set" in line for line in lines)
 
 
+def test_mistakes_of_form_hide_none_of_names_beside_them(tmp_path: Path) -> None:
+    judging = "judging: {judges: [{model: w, protocol: lable-tokens}], orders: boht}\n"
+    text = f"{START}candidates: [{{model: w, per_prompt: 2}}]\n{judging}"
+    lines = complaints(tmp_path, f"{text}dataset: {{test_share: 3}}\ndpo: {{base: sft, stepz: 4}}\n")
+    assert [line.removeprefix("run.yaml:").split(": ")[1] for line in lines] == [
+        "judging.orders",
+        "dataset.test_share",
+        "dpo.stepz",
+        "dpo.base",
+        "judging.judges[0].protocol",
+    ]
+
+
 def test_a_run_says_the_same_as_a_check_and_writes_nothing(tmp_path: Path) -> None:
     text = START.replace("lilliput\n", "liliput\n").replace("{lilliput: 3}", "{path: gone.jsonl}")
     lines = complaints(tmp_path, text + "critique: {model: w}\n")
