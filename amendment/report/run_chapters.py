@@ -118,6 +118,7 @@ def _training(written: Written) -> Chapter | None:
     plots: list[Plot] = []
     rows = []
     violated: dict[str, list[str]] = {}
+    longer: Estimate | None = None
     for name, result in written.results.items():
         record = written.read(f"models/{name}/history.json")
         if logged := list(_logged(record.get("history", ()))):
@@ -127,15 +128,16 @@ def _training(written: Written) -> Chapter | None:
             plots.append(Curves(title=f"{name}: what its guards measured", panels=guarded, limits=limits))
         if accuracy := result.estimate("held_out_accuracy"):
             rows.append(IntervalRow(name, accuracy))
-            if longer := result.estimate("longer_answer_is_right"):
-                side, right = by_length(longer)
-                rows.append(IntervalRow(f"the {side} answer, without a model", right))
+        longer = result.estimate("longer_answer_is_right") or longer
         if guards := result.where("guards_violated"):
             violated[name] = [figure.of["guard"] for figure in guards]
     if not plots:
         return None
     more: list[Plot] = []
     if rows:
+        if longer:  # of the same pairs, whatever model was trained
+            side, right = by_length(longer)
+            rows.append(IntervalRow(f"the {side} answer, without a model", right))
         title = "Held-out pairs whose chosen answer it prefers"
         more.append(Intervals(title=title, rows=rows, reference=(0.5, "a coin"), limits=PERCENT))
     notes = [f"{name}: guards violated: {', '.join(guards)}." for name, guards in violated.items()]

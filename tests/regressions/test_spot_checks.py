@@ -66,8 +66,9 @@ def labelled_log(folder: Path, **says: Callable[[int], bool | None]) -> Path:
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of such a run; two people agree with the judge on three of four prompts."""
-    people = dict.fromkeys(("Ada Berg", "Bo Oetker"), lambda i: i % 4 > 0)
+    """The folder of such a run; two people agree with the judge on three of four prompts, and one of them calls
+    one a tie."""
+    people = {"Ada Berg": lambda i: i % 4 > 0, "Bo Oetker": lambda i: i % 4 > 0 if i else None}
     return labelled_log(tmp_path_factory.mktemp("imported"), **people)
 
 
@@ -169,8 +170,8 @@ def test_people_check_an_imported_judge_log_without_prompts_candidates_or_judgin
     found = read(imported, "certificate.json")
     assert (found["spot_check"]["population"], found["spot_check"]["items"]) == (ITEMS, ITEMS)
     assert found["spot_check"]["agreement"]["value"] == pytest.approx(0.75)
-    # two people who always agree: the ceiling is 1, and the judge lies 25 points below it
-    assert found["spot_check"]["beside"]["gap"]["value"] == pytest.approx(-0.25)
+    # the ceiling is 1: two people agree on all that both decide, and with the judge on 30 of these 39
+    assert found["spot_check"]["beside"]["gap"]["value"] == pytest.approx(-9 / 39)
     assert found["gate"]["outcome"] == "FAIL"
     raters = {rater["name"]: (rater["kind"], rater["votes"]) for rater in found["counts"]["raters"]}
     assert raters == {
@@ -182,7 +183,7 @@ def test_people_check_an_imported_judge_log_without_prompts_candidates_or_judgin
 
 def test_open_labels_decide_the_comparisons_of_an_imported_log(imported: Path) -> None:
     pairs = [row for path in (imported / "export").glob("*.parquet") for row in rows(path)]
-    assert len(pairs) == ITEMS
+    assert len(pairs) == ITEMS - 1  # one answer and a tie decide nothing
     assert {row["decided_by"] for row in pairs} == {"person"}
     assert sum(row["chosen"][0]["content"].startswith("Alpha") for row in pairs) == 30
 
@@ -313,8 +314,9 @@ def test_the_certificate_states_what_the_judge_was_asked_and_what_people_were(im
 def finished(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run, labelled by two people and finished."""
     folder = Path(shutil.copytree(judged.parent, tmp_path_factory.mktemp("finished") / "own"))
-    rows = [{**row, "choice": "A"} for row in questions_of(folder / "run")]
-    for name in ("Ada Berg", "Bo Oetker"):
+    first, *others = [{**row, "choice": "A"} for row in questions_of(folder / "run")]
+    for name, choice in (("Ada Berg", "A"), ("Bo Oetker", "tie")):  # of one mind but once
+        rows = [{**first, "choice": choice}, *others]
         assert import_answers(folder / "run", rows, "--rater", name).code == 0
     assert called("run", str(folder / "run.yaml"), "--folder", str(folder / "run")) == 0
     return folder / "run"
