@@ -30,6 +30,7 @@ from amendment.statistics.planning import Bar, figures_of, items_for_use, items_
 Form = Literal["use", "use only where", "do not use", "no conclusion"]
 FORMS: tuple[Form, ...] = ("use", "use only where", "no conclusion", "do not use")
 """The best first."""
+ORDERS_AGREE = "where both orders agree"
 NEARLY_ALL = 0.95
 """Share of a judge's items that people labelled, from which the labels speak of all of them."""
 FAILURES = {
@@ -85,10 +86,6 @@ class Evidence(NamedTuple):
     """The judge is not shown to be above chance in any category."""
     is_conditional: bool = False
     """It is shown under a condition alone: both orders agree, some categories, items like the labelled ones."""
-
-
-ORDERS_AGREE = "where both orders agree"
-"""A condition of "use only where"."""
 
 
 class Category(NamedTuple):

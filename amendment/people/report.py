@@ -37,7 +37,7 @@ from amendment.text import table
 
 KEY = "spot_check"
 """Under which a certificate has the report."""
-UNKNOWN = AskedOf("not on record", "not on record", False)
+UNKNOWN = AskedOf("not on record", "not on record", None)
 FEWEST_IN_ROW = 10
 """Labels that a row of the table of strata needs."""
 
@@ -233,8 +233,10 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
         f"verdict on {report.labelled}; {basis}",
         *report.notes,
     ]
-    if not report.asked.same:
+    if report.asked.same is False:
         notes.append("judge and people were asked different questions: the figures also measure how far these differ")
+    elif report.asked.same is None:
+        notes.append("nobody knows whether judge and people were asked the same: the judge's question is not on record")
     if report.raw:
         notes.append(hard_line(report.raw) if report.raw.is_hard else reliability_line(report.calibrated or report.raw))
     asked = (("the judge", report.asked.judge), ("people", report.asked.people))

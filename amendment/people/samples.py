@@ -81,8 +81,8 @@ class AskedOf(NamedTuple):
 
     judge: str
     people: str
-    same: bool
-    """Whether both were asked the same question by the same principle."""
+    same: bool | None
+    """Whether both were asked the same question by the same principle; None where the judge's is not on record."""
 
 
 class SampledItem(Record):
@@ -313,7 +313,7 @@ class QuestionWriter:
         quoted = json.dumps(common[0][0], ensure_ascii=False)
         such = f"such as {quoted}" if len(common) > 1 else quoted
         if self._unit is None:
-            return AskedOf("not on record in an imported log", f"{quoted}, by no principle", False)
+            return AskedOf("not on record in an imported log", f"{quoted}, by no principle", None)
         judge = "which of two answers is better" if self._unit == "pair" else "how good each answer is by itself"
         if most_principles == 0:
             return AskedOf(f"{judge}, by criteria and no principle", f"{quoted}, by no principle", False)

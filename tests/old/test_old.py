@@ -57,7 +57,8 @@ def test_stages_are_made_again_without_a_call_and_with_the_same_sample(old: Path
     assert run(old) == 0
     assert (count(old, "ledger.sqlite", "attempt"), count(old, "labels.sqlite", "entry")) == (165, 20)
     for name in ("spot_check/sample.parquet", "export/train.parquet", "export/test.parquet"):
-        assert rows(old / "run" / name) == rows(before / name), name
+        columns = pq.read_schema(before / name).names  # newer ones may stand beside them
+        assert [{column: row[column] for column in columns} for row in rows(old / "run" / name)] == rows(before / name)
     schemas = [set(pq.read_schema(folder / "export" / "train.parquet")) for folder in (before, old / "run")]
     assert schemas[0] <= schemas[1], "no column was removed or has another type"
 

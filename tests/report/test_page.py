@@ -309,7 +309,8 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "The labels fail the gate before training (people), but dpo trained on them anyway.",
         "j fails the gate order: too often.",
         # the fox: 1 of the 2 pairs that the judge decided
-        "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %).",
+        "The judge's verdicts in the two orders disagree on 1 of the 2 pairs that it decided (50.0 %); "
+        "judging.disagreement: drop would leave 1.",
         "Only 4 pairs are for training, too few to learn much from: provide 20 or more.",
     ]
     (tmp_path / "summary.json").write_text(json.dumps({**files["summary.json"], "simulated": None}))

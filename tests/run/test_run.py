@@ -23,7 +23,7 @@ from tests.vendors.runs import dataset_of
 COLUMNS = {
     *("prompt", "chosen", "rejected", "p_chosen", "p_chosen_raw", "p_chosen_calibrated", "decided_by", "weight"),
     *("comparison_id", "prompt_id", "chosen_id", "rejected_id", "chosen_model", "rejected_model", "raters"),
-    *("principle_ids", "decisive", "constitutions", "category", "source", "license"),
+    *("principle_ids", "decisive", "orders_agree", "constitutions", "category", "source", "license"),
 }
 
 
