@@ -176,7 +176,7 @@ def import_labels(
             if not is_older and not store.knows(label.uuid):
                 new.append(label)
         _refuse_pseudonyms(path, new, current.values())
-        _refuse_twins(path, labels, current.values())
+        _refuse_twins(path, labels, list(current.values()))
         for label in new:
             store.add(label)
         missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
@@ -232,13 +232,14 @@ def _refuse_pseudonyms(path: Path, new: Iterable[Label], current: Iterable[Label
         raise DataError([Problem(str(path), f"{name}: {who} (--rater {name}=NAME)") for name in unclear])
 
 
-def _refuse_twins(path: Path, labels: Sequence[Label], current: Iterable[Label]) -> None:
+def _refuse_twins(path: Path, labels: Sequence[Label], current: Sequence[Label]) -> None:
     """Refuse the labels of one person under a second name: the two would agree on everything, and raise the ceiling
     that a judge is compared with. Raises DataError."""
     answers: dict[str, dict[tuple[str, int], Label]] = {}
+    here = {label.annotator for label in current}
     for label in (*current, *labels):
         answers.setdefault(label.annotator, {})[label.comparison_id, label.showing] = label
-    for name in dict.fromkeys(label.annotator for label in labels):
+    for name in dict.fromkeys(label.annotator for label in labels if label.annotator not in here):
         for other in answers.keys() - {name}:
             if _are_twins(answers[name], answers[other]):
                 same = f"the same answers as {other}, who would count as two people; if they are one person, import the"

@@ -105,7 +105,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
         return False
 
     def adjudicate(self, label: Label) -> None:
-        """Keep the lead's decision of a comparison, beside what people said; the last one counts."""
+        """Keep the lead's decision of a comparison; people's labels stay, and the last decision counts."""
         if label.uuid not in self._entries:
             self._append(label.uuid, {"adjudicated": label.to_json()})
 

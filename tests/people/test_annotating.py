@@ -61,6 +61,8 @@ def test_a_long_conversation_shows_its_last_question_and_folds_the_turns_before(
         expect(page.get_by_text(ASKED[0])).to_be_visible()
         visit.press("x")
         expect(page.get_by_text(ASKED[0])).to_be_hidden()
+        visit.press("m")  # texts as they were written: the turns stay folded
+        expect(page.get_by_text(ASKED[0])).to_be_hidden()
 
 
 def test_no_verdict_is_given_on_a_phone_before_both_answers_were_on_the_screen(browser: Browser, site: Site) -> None:

@@ -50,11 +50,11 @@ export function forget() {
 
 // The label to send; absent fields say nothing.
 export function label(choice, seconds) {
-  return { uuid: own, item: current.id, choice, seconds, ...beside() };
+  return { uuid: own, item: current.id, choice, seconds, ...remarks() };
 }
 
-// What was said beside the verdict.
-function beside() {
+// What an annotator says in addition to the verdict.
+function remarks() {
   const said = {};
   const sure = document.querySelector("[data-act=confidence][aria-pressed=true]");
   if (sure) said.confidence = Number(sure.dataset.value);
@@ -64,7 +64,7 @@ function beside() {
 }
 
 export function keepDraft() {
-  if (current) drafts.put(current.id, beside());
+  if (current) drafts.put(current.id, remarks());
 }
 
 // Both answers have been on the screen: a narrow one shows them in turn. Otherwise the one that was not is shown.
@@ -104,7 +104,9 @@ export function written(isOn = !view.written) {
   view.written = isOn;
   press("written", isOn);
   browser.set("written", isOn ? "1" : "");
-  if (current) draw();
+  if (!current) return;
+  draw();
+  foldPrompt($("whole-prompt").getAttribute("aria-expanded") !== "true"); // the texts are new nodes
 }
 
 export function apart(isOn = !$("answers").classList.contains("apart-on")) {

@@ -63,7 +63,7 @@ function notes(found) {
   $("notes").replaceChildren(...(made.length > 0 ? made : [element("p", "empty", t("lead_no_notes"))]));
 }
 
-// A comparison that the lead decides. It stays as it is while its reason is written; what was decided is told anew.
+// A comparison that the lead decides. Its text box stays while a reason is written; only the line with the decision changes.
 function disputes(found) {
   $("decide").hidden = found.length === 0;
   const names = new Set(found.map(({ item }) => `dispute-${item}`));

@@ -20,7 +20,7 @@ export const outbox = {
   },
 };
 
-// What was said beside a verdict that is not given yet, by item: a page that is closed loses nothing.
+// Remarks whose verdict is not given yet, by item: closing the page loses nothing.
 const DRAFT = "draft.";
 
 export const drafts = {
