@@ -172,26 +172,17 @@ def _failed(workspace: Workspace) -> dict[str, list[str]]:
     return found
 
 
-def open_disputes(folder: Path, store: Labels) -> list[str]:
-    """Return the comparisons with open labels on which people disagree."""
-    return disputed(_open_labels(folder, store)[1])
-
-
-def _open_labels(folder: Path, store: Labels) -> tuple[list[SampledItem], list[Verdict]]:
-    """Return the sample, and its open labels as verdicts; nothing before a sample is drawn."""
+def open_labels_say(folder: Path, store: Labels, *, max_gap: float) -> tuple[list[Gate], list[str]]:
+    """Return the gates of people and orders as they would be by open labels alone, and the comparisons on which people
+    disagree; nothing before a sample is drawn."""
     workspace = Workspace(folder)
-    sample = workspace.read(SAMPLE, SampledItem) if workspace.path(SAMPLE).is_file() else []
-    return sample, label_verdicts(store.current(), sample, seen=store.prompts_seen())["open"]
-
-
-def open_gates(folder: Path, store: Labels, *, max_gap: float) -> list[Gate]:
-    """Return the gates of people and orders as they would be by open labels alone; none before a sample is drawn."""
-    sample, verdicts = _open_labels(folder, store)
-    if not sample:
-        return []
+    if not workspace.path(SAMPLE).is_file():
+        return [], []
+    sample = workspace.read(SAMPLE, SampledItem)
+    verdicts = label_verdicts(store.current(), sample, seen=store.prompts_seen())["open"]
     items = labelled_items(sample, person_votes(verdicts))
     people = people_gate(agreement_with_people(items), judge_against_people(items), max_gap)
-    return [people, orders_gate(orders_disagree(sample))]
+    return [people, orders_gate(orders_disagree(sample))], disputed(verdicts)
 
 
 class Preview(NamedTuple):

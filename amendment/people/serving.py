@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
-from amendment.people.gate import open_disputes, open_gates
+from amendment.people.gate import open_labels_say
 from amendment.people.labelling import SPOT_CHECK, LabelledSample, ToLabel, open_sample
 from amendment.people.lead import Standing
-from amendment.people.queue import Queue
+from amendment.people.queue import Queue, labels_missing
 from amendment.people.samples import LONGEST_NAME, is_kept_name
 from amendment.people.store import Labels
 from amendment.statistics import Estimate
@@ -110,8 +110,11 @@ def serve_page(
 def _standing(folder: Path, asked: ToLabel, labels: Labels, agreement: Estimate) -> Standing:
     """Say for the lead's page whether the gate would pass today, how many items are needed, and which comparisons the
     lead has to decide."""
-    gates = open_gates(folder, labels, max_gap=asked.gate.max_gap_to_human)
-    disputes = open_disputes(folder, labels) if asked.plan.get("adjudicate") and not asked.missing() else []
+    gates, disputes = open_labels_say(folder, labels, max_gap=asked.gate.max_gap_to_human)
+    if not asked.plan.get("adjudicate") or labels_missing(
+        asked.questions, labels.current(), annotators=asked.annotators
+    ):
+        disputes = []
     return Standing(asked.outlook(agreement), gates, disputes)
 
 
