@@ -298,6 +298,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Browser, hostile: Site)
         assert HOSTILE[1] in visit.text("#principles")
         expect(page.locator(".tool-call")).to_contain_text("Calls the tool <b>look</b>")
         assert "Eve" in visit.text("#who")
+        page.locator("#whole-prompt").click()  # the part stands in an earlier turn, which is folded
         page.locator("summary", has_text="image_url").click()
         visit.press("Escape", "c")
         page.locator("#comment").fill(HOSTILE[0])
