@@ -23,9 +23,9 @@ def canonical_json(value: Any) -> bytes:
 
 def content_id(value: Any) -> str:
     """Return the name of a JSON value: equal values have equal names on any machine."""
-    return name_of(canonical_json(value))
+    return hash_name(canonical_json(value))
 
 
-def name_of(canonical: bytes) -> str:
+def hash_name(canonical: bytes) -> str:
     """Return the name of a JSON value whose canonical form is at hand."""
     return HASH_PREFIX + hashlib.sha256(canonical).hexdigest()[:32]

@@ -135,7 +135,7 @@ def user(text: str) -> Messages:
     return (Message(role="user", content=text),)
 
 
-def text_of(messages: Messages) -> str:
+def last_text(messages: Messages) -> str:
     """Return the last message's text, its text parts joined; empty if it only calls tools."""
     content = messages[-1].content if messages else None
     if isinstance(content, tuple):
@@ -220,7 +220,7 @@ class Criterion(Part):
     def is_binary(self) -> bool:
         return self.choices == NO_YES
 
-    def value_of(self, choice: str) -> float:
+    def read_value(self, choice: str) -> float:
         """Return the value of a choice, 0 to 1."""
         place = self.choices.index(choice)
         return self.values[place] if self.values else place / (len(self.choices) - 1)
@@ -232,7 +232,7 @@ class Criterion(Part):
         return {**seen, "meanings": meanings} if meanings else seen
 
 
-def criteria_of(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
+def parse_criteria(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
     """Return criteria as a prompt carries them. Raises ValueError for one that is wrong and for two of one id."""
     criteria = tuple(map(Criterion.model_validate, given))
     if len({criterion.id for criterion in criteria}) < len(criteria):

@@ -242,7 +242,7 @@ def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -
 def _delimiter(path: Path) -> str:
     with _text(path, newline="") as file:
         try:
-            return delimiter_of(Lines(file))
+            return choose_delimiter(Lines(file))
         except LongRow:  # the reader of the rows reports it
             return ","
 
@@ -316,18 +316,18 @@ def encoding_in(path: Path) -> str:
     cp1252.
 
     The file is read once, and again only if it changes."""
-    return _encoding_as_of(path, *stamp(path))
+    return _detect_encoding(path, *stamp(path))
 
 
 @lru_cache(maxsize=1024)
-def _encoding_as_of(path: Path, *_: int) -> str:
+def _detect_encoding(path: Path, *_: int) -> str:
     with _opened(path) as file:
-        encoding = encoding_of(file.read(4))
+        encoding = choose_encoding(file.read(4))
         file.seek(0)
         return WESTERN if encoding == "utf-8-sig" and _is_western(file) else encoding
 
 
-def encoding_of(start: bytes) -> str:
+def choose_encoding(start: bytes) -> str:
     """Return the codec for a file that begins with these bytes (four are enough): UTF-8 unless they are UTF-16, by its
     mark or by the zero in every second byte."""
     if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and start[:4] != codecs.BOM_UTF32_LE:
@@ -358,7 +358,7 @@ def _is_western(file: BinaryIO) -> bool:
     return 0 < beyond < MOST_BEYOND_ASCII * size
 
 
-def delimiter_of(lines: Iterable[str]) -> str:
+def choose_delimiter(lines: Iterable[str]) -> str:
     """Return the delimiter of a `.csv` file whose lines begin like these: a comma, unless its header has none and
     half the rows fit a header that is parted otherwise, or only another delimiter makes a table of them."""
     kept = list(_held(lines))

@@ -231,10 +231,10 @@ def visible(text: str) -> str:
     return "".join(sign if sign in "\n\t" else _visible(sign) for sign in text.replace("\r\n", "\n"))
 
 
-def width_of(text: str) -> int:
+def measure_width(text: str) -> int:
     """Return the columns of a text on a terminal: two for a wide character, none for a combining mark.
 
-    >>> width_of("naïve"), width_of("你好")
+    >>> measure_width("naïve"), measure_width("你好")
     (5, 4)
     """
     return sum(map(_columns, text))
@@ -257,7 +257,7 @@ def wrapped(text: str, *, width: int) -> list[str]:
     for line in text.replace("\r\n", "\n").expandtabs(4).split("\n"):
         shown, columns = "", 0
         for word in re.findall(r"\s*\S+|\s+$", "".join(map(_visible, line))):
-            begins_line = bool(shown.strip()) and columns + width_of(word) > width
+            begins_line = bool(shown.strip()) and columns + measure_width(word) > width
             if begins_line:
                 lines.append(shown)
                 shown, columns = "", 0
@@ -390,10 +390,10 @@ def safe_cell(text: str) -> str:
     return f"{IS_TEXT}{shown}" if _would_run(shown.lstrip(IS_TEXT)) else shown
 
 
-def text_of_cell(cell: str) -> str:
+def read_cell(cell: str) -> str:
     """Return the text that `safe_cell` was given, NUL characters aside.
 
-    >>> text_of_cell("'=1"), text_of_cell("''=1"), text_of_cell("'tis")
+    >>> read_cell("'=1"), read_cell("''=1"), read_cell("'tis")
     ('=1', "'=1", "'tis")
     """
     return cell[1:] if cell.startswith(IS_TEXT) and _would_run(cell.lstrip(IS_TEXT)) else cell
@@ -408,13 +408,13 @@ def _would_run(text: str) -> bool:
 
 def transcript(messages: Sequence[Message], *, by: Literal["user", "assistant"]) -> str:
     """Return a single text of `by` as it is; several turns, thinking and calls with their roles in front."""
-    from amendment.records import text_of  # here, since the command line prints with this module and needs no records
+    from amendment.records import last_text  # here, since the command line prints with this module and needs no records
 
     if len(messages) == 1 and messages[0].role == by:
         only = messages[0]
         if not only.thinking and not only.tool_calls:
-            return text_of((only,))
-    return "\n\n".join(_turn(message, text_of((message,))) for message in messages)
+            return last_text((only,))
+    return "\n\n".join(_turn(message, last_text((message,))) for message in messages)
 
 
 def _turn(message: Message, text: str) -> str:

@@ -33,7 +33,7 @@ from amendment.hashing import content_id
 from amendment.people.amending import LabelledRow, rule_tests
 from amendment.people.samples import Label, LabelQuestion
 from amendment.people.store import Labels
-from amendment.records import Comparison, text_of
+from amendment.records import Comparison, last_text
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run
 from amendment.simulator import TRUTHS, Attributes, banner, dice, truth
@@ -144,7 +144,7 @@ def _label(folder: Path, seed: int) -> None:
     weights = Attributes(**{**TRUTHS["balanced"]._asdict(), **dict.fromkeys(IDLE, 0.0)})
     with Labels(folder / "labels.sqlite") as labels:
         for asked in Workspace(folder).read("spot_check/questions", LabelQuestion):
-            texts = [text_of(part) for part in (asked.prompt, asked.a, asked.b)]
+            texts = [last_text(part) for part in (asked.prompt, asked.a, asked.b)]
             gap = (
                 truth(texts[0], texts[1], weights=weights).utility - truth(texts[0], texts[2], weights=weights).utility
             )

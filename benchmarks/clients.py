@@ -179,7 +179,7 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
     from amendment.llm.model import Model
     from amendment.llm.opening import open_model
     from amendment.llm.specs import AnthropicSpec, OpenAISpec
-    from amendment.records import text_of, user
+    from amendment.records import last_text, user
 
     at_once = load["in_flight"]  # None: the toolkit finds it out
     spec: Any = (
@@ -195,7 +195,7 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
         model: Model = open_model("m", spec, calls, seed=0)
 
         async def ask(text: str) -> str:
-            return text_of((await model.ask(user(text))).reply.messages)
+            return last_text((await model.ask(user(text))).reply.messages)
 
         async def single(index: int) -> str:
             return await ask(question(index))

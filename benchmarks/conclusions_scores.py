@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from amendment.audit.single import Label, SingleLabels, label_certificate
+from amendment.audit.single import RaterLabel, SingleLabels, label_certificate
 from amendment.data.verdict_files import Scale
 from benchmarks.conclusions import Array, Drawn, Run, Truth, World, table
 
@@ -227,7 +227,7 @@ def run(label_world: World, seed: int) -> Run:
     raters = [(f"person{row}", True, column) for row, column in enumerate(drawn.people[:people])]
     raters += [(f"judge{number}", False, column) for number, column in enumerate(judges)]
     labels = [
-        Label(f"i{place}", name, is_person, None if value == UNREADABLE else value)
+        RaterLabel(f"i{place}", name, is_person, None if value == UNREADABLE else value)
         for name, is_person, column in raters
         for place, value in enumerate(column.tolist())
     ]

@@ -15,7 +15,7 @@ from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, ta
 
 from amendment import probe_texts
 from amendment.audit import audit
-from amendment.audit.bias import LENGTH, SELF, marks_of
+from amendment.audit.bias import LENGTH, SELF, count_marks
 from amendment.audit.gates import JudgeReport
 from amendment.audit.probes import (
     LEVEL,
@@ -27,12 +27,12 @@ from amendment.audit.probes import (
     Probed,
     ProbeQuestion,
     Subject,
-    answers_of,
+    collect_answers,
     probe_report,
     questions,
 )
 from amendment.audit.votes import ComparisonInfo, Vote
-from amendment.records import Candidate, Message, Prompt, text_of, user
+from amendment.records import Candidate, Message, Prompt, last_text, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
 from amendment.statistics import Estimate
 
@@ -170,7 +170,7 @@ def _marked(text: str, rng: random.Random) -> _Marked:
     cites = rng.random() < 0.3
     shown = f"{shown}\n\n{probe_texts.AUTHORITY}" if cites else shown
     shown = f"{shown}\n\n{probe_texts.VERBOSITY}" if rng.random() < 0.3 else shown
-    return _Marked(shown, {**marks_of(shown), "citations": float(cites)})
+    return _Marked(shown, {**count_marks(shown), "citations": float(cites)})
 
 
 def _judge(persona: Persona, seed: int, pairs: int) -> JudgeReport:
@@ -221,7 +221,7 @@ def _probe(persona: Persona, seed: int, probes: Collection[str], pairs: int) -> 
             )
             for question in questions(subject, probes, labels=("A", "B"), seed=seed)
         ]
-        answered += answers_of(subject, probes, replies, judge="judge", principle="everything")
+        answered += collect_answers(subject, probes, replies, judge="judge", principle="everything")
     return tuple(probe_report(answered))
 
 
@@ -237,7 +237,7 @@ def _subject(case: Case) -> Subject:
 
 def _p_target(question: ProbeQuestion, persona: Persona, rng: random.Random) -> float:
     turns = [str(message.content) for message in question.prompt.messages]
-    first, second = (text_of(candidate.messages) for candidate in question.shown)
+    first, second = (last_text(candidate.messages) for candidate in question.shown)
     nudges = [turn for turn in turns if is_nudge(turn)]
     p: float = logistic(prefer(turns[0], first, second, nudges=nudges, persona=persona, rng=rng))
     return p if question.place == 0 else 1 - p

@@ -11,7 +11,7 @@ import numpy as np
 from judging_world import Case, Looks, cases, drawn, looks, over_seeds, right, seeded, table
 from numpy.typing import NDArray
 
-from amendment.preference import RaterVote, majority_of
+from amendment.preference import RaterVote, take_majority
 from amendment.simulator import Persona, panel
 from amendment.statistics.logistic import stack
 
@@ -117,7 +117,7 @@ def _of_jury(jury: Jury, seed: int, count: int) -> dict[str, float]:
     asked = cases(count, seed)
     p = np.array([_looked(persona, asked, seed, str(i)) for i, persona in enumerate(jury.judges)]).T
     is_a = np.array([case.is_a for case in asked])
-    majority = np.array([value for row in p if (value := majority_of(map(RaterVote.of, row.tolist()))) is not None])
+    majority = np.array([value for row in p if (value := take_majority(map(RaterVote.of, row.tolist()))) is not None])
     singles = [_share(p[:, i], is_a) for i in range(len(jury.judges))]
     return {
         "best single": max(singles),

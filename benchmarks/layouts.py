@@ -39,7 +39,7 @@ from amendment.llm.opening import open_provider
 from amendment.llm.requests import Answer
 from amendment.llm.specs import LocalSpec
 from amendment.preference.judge import Compared, Judge
-from amendment.records import Message, Messages, text_of, user
+from amendment.records import Message, Messages, last_text, user
 from amendment.text import fence, holds_marks, read_fenced
 from amendment.verification.checks import Check
 
@@ -230,7 +230,7 @@ def opened(options: argparse.Namespace, layout: str, max_tokens: int) -> Model:
 async def chains(options: argparse.Namespace) -> None:
     """Print how critiques and revisions come out in each layout."""
     drafts = [
-        text_of(answer.reply.messages)
+        last_text(answer.reply.messages)
         for answer in await _all(opened(options, "marks", DRAFT_TOKENS), [user(prompt) for prompt in PROMPTS])
     ]
     print("| layout | n | critiques with marks or JSON | revisions with them | revisions that copy | revisions left |")
@@ -247,12 +247,12 @@ async def chains(options: argparse.Namespace) -> None:
         asked = [
             ask_critique(user(prompt), _answer(draft), by, by.principle.critique[0]) for prompt, draft, by in steps
         ]
-        critiques = [text_of(answer.reply.messages).strip() or "Nothing." for answer in await _all(model, asked)]
+        critiques = [last_text(answer.reply.messages).strip() or "Nothing." for answer in await _all(model, asked)]
         asked = [
             ask_revision(user(prompt), _answer(draft), critique, by, by.principle.revise[0])
             for (prompt, draft, by), critique in zip(steps, critiques, strict=True)
         ]
-        revisions = [strip_artefacts(text_of(answer.reply.messages)) for answer in await _all(model, asked)]
+        revisions = [strip_artefacts(last_text(answer.reply.messages)) for answer in await _all(model, asked)]
         copied = [
             copied_from(
                 revision,
@@ -344,7 +344,7 @@ async def wordings(options: argparse.Namespace) -> None:
     for place, put in WORDINGS.items():
         for name, (rule, opposite, check) in CONTRASTS.items():
             asked = [put(prompt, words) for words in (rule, opposite) for prompt in PROMPTS]
-            kept = [check.run(text_of(answer.reply.messages)).is_kept is True for answer in await _all(model, asked)]
+            kept = [check.run(last_text(answer.reply.messages)).is_kept is True for answer in await _all(model, asked)]
             under, against = kept[: len(PROMPTS)], kept[len(PROMPTS) :]
             confirmed = [good and not bad for good, bad in zip(under, against, strict=True)]
             shares = " | ".join(f"{fmean(of_side):.0%}" for of_side in (under, against, confirmed))

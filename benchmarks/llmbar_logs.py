@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, unreadable
-from amendment.records import Message, text_of
+from amendment.records import Message, last_text
 from amendment.text import plain
 
 FINISHES: dict[str, Literal["stop", "length", "refusal"]] = {
@@ -89,7 +89,7 @@ def _read_output_letter(reply: Reply) -> Parsed:
     problem = unreadable(reply)
     if problem:
         return Parsed(invalid=problem)
-    text = text_of(reply.messages)
+    text = last_text(reply.messages)
     alone = _OUTPUT_ALONE.fullmatch(text)
     if alone:
         return Parsed(alone.group("letter").upper())

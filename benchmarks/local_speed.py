@@ -24,7 +24,7 @@ from transformers import AutoModelForCausalLM
 from amendment.llm.generation import BatchSettings, GenerationOptions, choose, sample, score
 from amendment.llm.kv_cache import PrefixCache
 from amendment.llm.local import LocalModel
-from amendment.llm.opening import folder_of
+from amendment.llm.opening import find_folder
 from amendment.llm.weights import find_weights
 
 PROMPTS = Path(__file__).parents[1] / "examples" / "prompts.jsonl"
@@ -61,7 +61,7 @@ def main() -> None:
     options.add_argument("--only", choices=("answers", "verdicts", "scores"))
     given = options.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    folder = folder_of(find_weights(given.model))
+    folder = find_folder(find_weights(given.model))
     local = cast(Any, LocalModel)(folder, device, "bfloat16" if device == "cuda" else "float32")
     torch.set_num_threads(given.threads)
     print(f"{given.model} on {device}, {given.threads} threads, batches of {given.batch}, {given.rounds} rounds\n")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple
 
-from amendment.curation.near_copies import HASHES, NearCopies, shingles_of, words_and_figures
+from amendment.curation.near_copies import HASHES, NearCopies, make_shingles, words_and_figures
 
 TEXTS, PLANTED, STRENGTHS, THRESHOLD = 200_000, 0.1, (0.01, 0.02, 0.04), 0.8
 Find = Callable[[str, str], str | None]
@@ -96,7 +96,7 @@ def by_datasketch() -> Find:
     shingles: dict[str, frozenset[int]] = {}
 
     def find(name: str, text: str) -> str | None:
-        own = shingles_of(*words_and_figures(text))
+        own = make_shingles(*words_and_figures(text))
         sketch = datasketch.MinHash(num_perm=HASHES, seed=1)
         sketch.update_batch([shingle.encode() for shingle in own])
         hashed = frozenset(map(hash, own))
@@ -112,7 +112,7 @@ def by_datasketch() -> Find:
 
 def jaccard(ours: str, theirs: str) -> float:
     """Jaccard similarity of two texts' sets of shingles, in [0, 1]."""
-    first, second = (set(shingles_of(*words_and_figures(text))) for text in (ours, theirs))
+    first, second = (set(make_shingles(*words_and_figures(text))) for text in (ours, theirs))
     return len(first & second) / len(first | second)
 
 

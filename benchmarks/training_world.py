@@ -22,7 +22,7 @@ from amendment.llm.opening import open_provider
 from amendment.llm.rendering import Renderer
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
-from amendment.records import Sampling, text_of, user
+from amendment.records import Sampling, last_text, user
 from amendment.simulator import Persona, draft, panel, revise, sample_prompts, truth
 from amendment.statistics.calibrators import fit_calibrator, refusal
 from amendment.training import TinyModel, TrainResult, build_tiny
@@ -163,7 +163,7 @@ async def _sample(model: Path, prompts: Sequence[str], count: int, draw: int) ->
     ]
     sent = await asyncio.gather(*map(provider.send, asked))
     await provider.close()
-    said = [text_of(provider.read(one.raw, request).messages) for one, request in zip(sent, asked, strict=True)]
+    said = [last_text(provider.read(one.raw, request).messages) for one, request in zip(sent, asked, strict=True)]
     return [said[i : i + count] for i in range(0, len(said), count)]
 
 

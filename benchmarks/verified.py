@@ -25,7 +25,7 @@ from real_text_dpo import BASE, RULES, TEMPERATURE, TOKENS, prompts, trained_and
 
 from amendment.data.store import Workspace
 from amendment.llm.weights import EMBEDDED
-from amendment.records import Candidate, Prompt, text_of
+from amendment.records import Candidate, Prompt, last_text
 from amendment.results import read_summary
 from amendment.run import Run, Terms
 from amendment.text import plain, table, words
@@ -82,9 +82,9 @@ def pool(folder: Path, shared: Mapping[str, Any]) -> None:
     """Two answers for each prompt, under the principle and under its opposite, in a file that does not say which."""
     content = {**shared, "construct": [{"kind": "contrast", "model": BASE}]}
     run = made(folder, "pool", content, until="construct")
-    asked = {prompt.id: text_of(prompt.messages) for prompt in Workspace(run).read("inputs/prompts", Prompt)}
+    asked = {prompt.id: last_text(prompt.messages) for prompt in Workspace(run).read("inputs/prompts", Prompt)}
     rows = [
-        {"prompt": asked[answer.prompt_id], "candidate": text_of(answer.messages)}
+        {"prompt": asked[answer.prompt_id], "candidate": last_text(answer.messages)}
         for answer in Workspace(run).read("construct/candidates", Candidate)
     ]
     rows = _drawn(rows, len(rows), seed=0)
@@ -127,11 +127,11 @@ def train(seed: int, decider: str, pairs: Sequence[Mapping[str, str]]) -> dict[s
     for name in FIGURES:
         figures[name.replace("_", " ")] = [card.estimate(name, policy=policy) for policy in (BASE, "dpo")]
     workspace = Workspace(run)
-    asked = {prompt.id: text_of(prompt.messages) for prompt in workspace.read("inputs/prompts", Prompt)}
+    asked = {prompt.id: last_text(prompt.messages) for prompt in workspace.read("inputs/prompts", Prompt)}
     shown: dict[str, dict[str, str]] = {}
     for answer in workspace.read("evaluate/answers", Candidate):
         policy = "trained" if (answer.origin.model or "").startswith("dpo@") else "base"
-        shown.setdefault(asked[answer.prompt_id], {})[policy] = text_of(answer.messages)
+        shown.setdefault(asked[answer.prompt_id], {})[policy] = last_text(answer.messages)
     return {
         "trained on": read_summary(run).of("dataset").count("train_pairs"),
         "figures": {name: [side.value for side in two if side] for name, two in figures.items() if all(two)},

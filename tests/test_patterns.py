@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment import keys
-from amendment.preference.parsers import line_of
+from amendment.preference.parsers import line_pattern
 
 PACKAGE = Path(__file__).parents[1] / "amendment"
 METHODS = ("search", "match", "fullmatch", "findall", "finditer", "sub", "split")
@@ -42,8 +42,8 @@ MADE = {
     "'|'.join(spelled) or '(?!)'": WORDS,
     r"f'(?<![\\w.-])({self._names})(?![\\w-])'": rf"(?<![\w.-])({WORDS})(?![\w-])",
     ast.unparse(
-        next(n.args[0] for n in ast.walk(ast.parse(inspect.getsource(line_of))) if isinstance(n, ast.Call))
-    ): line_of("verdict", r"[^\n]*").pattern,
+        next(n.args[0] for n in ast.walk(ast.parse(inspect.getsource(line_pattern))) if isinstance(n, ast.Call))
+    ): line_pattern("verdict", r"[^\n]*").pattern,
 }
 """An example of each pattern that is put together when it is used: mostly of words that are escaped."""
 

@@ -23,7 +23,7 @@ from amendment.llm.model import Model
 from amendment.llm.weights import EMBEDDED, INSTALL, find_weights, needs_the_hub
 from amendment.preference import Judge
 from amendment.preference.judge import Compared
-from amendment.records import Candidate, Critique, Prompt, text_of, user
+from amendment.records import Candidate, Critique, Prompt, last_text, user
 from amendment.results import read_summary
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.run import Run
@@ -127,7 +127,7 @@ def is_english(text: str) -> bool:
 def test_drafts_are_english_and_each_is_criticised_and_revised(run: Run, written: list[Candidate]) -> None:
     drafts = [candidate for candidate in written if candidate.kind == "draft"]
     assert len(drafts) == len(PROMPTS)
-    assert [text_of(draft.messages) for draft in drafts if not is_english(text_of(draft.messages))] == []
+    assert [last_text(draft.messages) for draft in drafts if not is_english(last_text(draft.messages))] == []
     critiques = read_records(run.folder / "critique/critiques.parquet", Critique)
     assert {critique.candidate_id for critique in critiques} == {draft.id for draft in drafts}
     critique = read_summary(run.folder).of("critique")
@@ -138,10 +138,10 @@ def test_drafts_are_english_and_each_is_criticised_and_revised(run: Run, written
 
 
 def test_what_it_wrote_is_likelier_than_the_same_words_in_disorder(run: Run, written: list[Candidate]) -> None:
-    draft = text_of(written[0].messages)
+    draft = last_text(written[0].messages)
     words = draft.split()
     random.Random(0).shuffle(words)
-    prompt = next(text_of(prompt.messages) for prompt in _prompts(run) if prompt.id == written[0].prompt_id)
+    prompt = next(last_text(prompt.messages) for prompt in _prompts(run) if prompt.id == written[0].prompt_id)
     as_written, shuffled = fluency(run.models["smollm"], prompt, draft, " ".join(words))
     assert as_written > shuffled + 1.0
 

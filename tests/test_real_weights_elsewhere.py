@@ -10,7 +10,7 @@ from amendment.data.store import read_records
 from amendment.files import file_hash
 from amendment.llm.local import fingerprint
 from amendment.llm.weights import EMBEDDED, find_weights
-from amendment.records import Candidate, text_of
+from amendment.records import Candidate, last_text
 from amendment.run import Run
 from tests.model_server import serving
 from tests.test_real_weights import is_english
@@ -53,4 +53,4 @@ def written(place: Path, name: str, model: str) -> str:
     (place / f"{name}.yaml").write_text(RUN.format(model=model), encoding="utf-8")
     result = Run.from_file(place / f"{name}.yaml", folder=place / name)(until="candidates")
     [answer] = read_records(result.folder / "candidates/candidates.parquet", Candidate)
-    return text_of(answer.messages)
+    return last_text(answer.messages)

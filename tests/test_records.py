@@ -20,7 +20,7 @@ from amendment.records import (
     Prompt,
     ToolCall,
     Verdict,
-    text_of,
+    last_text,
     user,
 )
 
@@ -157,10 +157,10 @@ def test_a_message_says_something() -> None:
 
 
 def test_the_text_of_a_conversation_is_its_last_messages() -> None:
-    assert text_of(()) == ""
-    assert text_of((*user("one"), *user("two"))) == "two"
+    assert last_text(()) == ""
+    assert last_text((*user("one"), *user("two"))) == "two"
     parts = ({"type": "text", "text": "a"}, {"type": "image_url"}, {"type": "text", "text": "b"})
-    assert text_of((Message(role="user", content=parts),)) == "ab"
+    assert last_text((Message(role="user", content=parts),)) == "ab"
 
 
 def test_records_cannot_be_changed_and_take_no_unknown_field() -> None:

@@ -18,14 +18,14 @@ from amendment.text import (
     around_fences,
     cell,
     fence,
+    measure_width,
     plain,
+    read_cell,
     read_fenced,
     safe_cell,
     table,
     tagged,
-    text_of_cell,
     transcript,
-    width_of,
     wrapped,
 )
 
@@ -243,7 +243,7 @@ def test_no_cell_is_run_by_a_spreadsheet(text: str, cell: str) -> None:
 
 @given(TEXTS.filter(lambda text: "\x00" not in text))
 def test_reading_takes_off_what_writing_put_there_and_nothing_else(text: str) -> None:
-    assert text_of_cell(safe_cell(text)) == text
+    assert read_cell(safe_cell(text)) == text
     assert safe_cell(text) in (text, f"'{text}")
     assert safe_cell(text).lstrip(" \u00a0\ufeff")[:1] not in {*"=+-@\t\r\n", "\uff1d"}
 
@@ -312,7 +312,7 @@ def test_several_turns_stay_json_between_tags() -> None:
 @pytest.mark.parametrize("width", [2, 7, 80])
 def test_wrapped_lines_fit_and_lose_no_word(text: str, width: int) -> None:
     lines = wrapped(text, width=width)
-    assert max(map(width_of, lines)) <= width
+    assert max(map(measure_width, lines)) <= width
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 

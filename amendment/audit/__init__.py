@@ -1,6 +1,6 @@
 """Measure a judge: votes of people and models in, a certificate with intervals out; and probe it."""
 
-from amendment.audit.bias import marks_of
+from amendment.audit.bias import count_marks
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.gates import Gate
 from amendment.audit.text import certificate_lines
@@ -14,5 +14,5 @@ __all__ = [
     "Vote",
     "audit",
     "certificate_lines",
-    "marks_of",
+    "count_marks",
 ]

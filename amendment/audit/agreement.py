@@ -140,7 +140,7 @@ def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> 
         by_rule=by_rule,
         invalid_wrong=agreement(*pair, invalid_is_wrong=True),
         kappa=kappa(*pair),
-        ac1=_ac1_of_two(*pair),
+        ac1=_estimate_ac1(*pair),
         ties=share(both.value == TIE, prompts, draws.level),
         people_ties=share(people[:, TIE] / people.sum(axis=1), prompts, draws.level),
     )
@@ -200,7 +200,9 @@ def _two_raters(data: AuditData, first: tuple[int, Rater], second: tuple[int, Ra
     left, right = (data.by_item(data.verdicts.of(number)) for number, _ in (first, second))
     pair = data, np.arange(len(data.items)), left, right, draws
     kappa_of_two = kappa(*pair)
-    return TwoRaters(first[1].name, second[1].name, kappa_of_two.n, agreement(*pair), kappa_of_two, _ac1_of_two(*pair))
+    return TwoRaters(
+        first[1].name, second[1].name, kappa_of_two.n, agreement(*pair), kappa_of_two, _estimate_ac1(*pair)
+    )
 
 
 def agreement(
@@ -236,7 +238,7 @@ def kappa(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws
     return cohen_kappa(verdicts[usable], reference[usable], data.prompts(item[usable]), classes=3, resampling=draws)
 
 
-def _ac1_of_two(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
+def _estimate_ac1(data: AuditData, item: Codes, verdicts: Codes, reference: Codes, draws: Resampling) -> Estimate:
     """Gwet's AC1 of two verdicts on each item, where both could be read."""
     usable = (verdicts < INVALID) & (reference < INVALID)
     counts = np.eye(3)[verdicts[usable]] + np.eye(3)[reference[usable]]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amendment.audit.votes import INVALID, AuditData, Codes
-from amendment.statistics import Estimate, Resampling, bounds, cohen_kappa, kappa_of
+from amendment.statistics import Estimate, Resampling, bounds, cohen_kappa, compute_kappa
 
 FEWEST, LEAST_KAPPA, NEAR, CLEAR = 100, 0.1, 0.1, 0.3
 """Common items from which two raters are compared; kappa below which exchanged sides, moved rows, or equal habits of
@@ -83,7 +83,7 @@ def alarms(data: AuditData, draws: Resampling) -> Alarms:
 def _is_noise(data: AuditData, judge: int) -> bool:
     _, first, second = data.read_in_both(data.calls.of(judge))
     cells = np.bincount(first * 3 + second, minlength=9).astype(np.float64)
-    return bool(kappa_of(cells[None])[0] < SELF)  # nan, that of no pair, is no noise
+    return bool(compute_kappa(cells[None])[0] < SELF)  # nan, that of no pair, is no noise
 
 
 def _alarm(data: AuditData, rater: str, both: tuple[Codes, Codes, Codes], draws: Resampling) -> Alarm:
@@ -91,7 +91,7 @@ def _alarm(data: AuditData, rater: str, both: tuple[Codes, Codes, Codes], draws:
     item, own, others = both
     pairs = own * 3 + others, own * 3 + 2 - others, own[1:] * 3 + others[:-1], own[:-1] * 3 + others[1:]
     cells = np.array([np.bincount(pair, minlength=9) for pair in pairs], np.float64)
-    _, swapped, up, down = kappa_of(cells).tolist()
+    _, swapped, up, down = compute_kappa(cells).tolist()
     shifted = max(up, down)
     hint = "labels may be joined to the wrong rows; a rater at chance looks the same"
     if shifted >= CLEAR:

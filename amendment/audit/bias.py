@@ -55,7 +55,7 @@ class FeatureBias:
     """How often one person errs, estimated from their agreement with each other; nan where that is not known."""
 
 
-def marks_of(text: str) -> dict[str, int]:
+def count_marks(text: str) -> dict[str, int]:
     """Count the headers, list items, bold pieces and citations of a text; a kind that it lacks is left out."""
     counts = {name: sum(1 for _ in pattern.finditer(text)) for name, pattern in _PATTERNS.items()}
     return {name: count for name, count in counts.items() if count}

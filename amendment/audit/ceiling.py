@@ -22,10 +22,10 @@ from amendment.statistics.beside import (
     ItemSides,
     PeopleLabels,
     Shown,
+    average,
     beside,
     even_gap,
     kappa_with_people,
-    mean_of,
     shown_mean,
 )
 from amendment.statistics.intervals import FEWEST_ITEMS
@@ -82,7 +82,7 @@ class Copies(NamedTuple):
     """False where there is nobody else to tell; then two honest raters may look the same."""
 
 
-class Part(NamedTuple):
+class ColumnValue(NamedTuple):
     """One value of a column."""
 
     code: int
@@ -126,7 +126,7 @@ class Look:
 
     @cached_property
     def sides(self) -> ItemSides:
-        return sides_of(self.data, self.judge, self.labels, self.where)
+        return match_sides(self.data, self.judge, self.labels, self.where)
 
     @cached_property
     def figures(self) -> Beside:
@@ -135,7 +135,7 @@ class Look:
     @cached_property
     def with_labels(self) -> Shown:
         """The judge's agreement with one annotator, or with the truth, on all labelled items."""
-        return mean_of(self.sides, (1 + self.sides.judge * self.sides.mean) / 2, 0, 1)
+        return average(self.sides, (1 + self.sides.judge * self.sides.mean) / 2, 0, 1)
 
     @cached_property
     def kappa(self) -> Shown:
@@ -150,7 +150,7 @@ class Look:
         gaps = {"": self.figures.gap, EVENLY: self._even(self.labels.where(asked))}
         if self.with_copies is not None:
             labels = self.with_copies.where(asked)
-            gaps["nobody is left out"] = beside(sides_of(self.data, self.judge, labels)).gap
+            gaps["nobody is left out"] = beside(match_sides(self.data, self.judge, labels)).gap
             gaps[f"nobody is left out and {EVENLY}"] = self._even(labels)
         return gaps
 
@@ -227,7 +227,7 @@ class Look:
         asked = ~np.isnan(self.judge)
         return float((self.judge[self.where & asked] != 0).sum() / asked.sum()) if asked.any() else math.nan
 
-    def within(self, parts: Sequence[Part], among: int) -> Look:
+    def within(self, parts: Sequence[ColumnValue], among: int) -> Look:
         """The same on the items of these categories, which were chosen among so many by the same labels.
 
         Any choice of categories might have been tested. A choice of m among k gets the level p / (k C(k, m)), so that
@@ -260,8 +260,8 @@ def look_at(
         data=data,
         number=number,
         judge=judge,
-        labels=labels_of(data, people),
-        with_copies=labels_of(data, together) if len(together) > len(people) else None,
+        labels=gather_labels(data, people),
+        with_copies=gather_labels(data, together) if len(together) > len(people) else None,
         people=tuple(data.raters[other].name for other in people),
         left_out=tuple(left_out),
         copied=copied,
@@ -281,7 +281,7 @@ def _without_alarm(data: AuditData, alarmed: Mapping[str, str]) -> tuple[list[in
     for name in alarmed:
         if name in number_of:
             others = [other for other in people if other != number_of[name]]
-            own = sides_of(data, judge_sides(data, number_of[name]), labels_of(data, others))
+            own = match_sides(data, judge_sides(data, number_of[name]), gather_labels(data, others))
             if not kappa_with_people(own).p_above(0) < 0.01:
                 people = others
                 why.append(f"{name} is left out: {alarmed[name]}")
@@ -290,7 +290,7 @@ def _without_alarm(data: AuditData, alarmed: Mapping[str, str]) -> tuple[list[in
     return people, why
 
 
-def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[Part, ...], dict[str, Corrected]]:
+def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[ColumnValue, ...], dict[str, Corrected]]:
     """The judge's categories, and the tests that reject it with those of `tested`, p by gate, as one family at 5 %.
 
     A category is above chance where that is shown by itself, since all large ones have to be; it is below chance where
@@ -304,7 +304,7 @@ def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[Part, ..
     ), family
 
 
-def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[Part]:
+def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[ColumnValue]:
     """The judge beside people by the values of a column, at most `MOST_LISTED` of them, those with most items; nothing
     where it has one value alone."""
     asked = look.asked_items
@@ -316,7 +316,7 @@ def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[Part]:
         share = float((codes[asked] == code).mean())
         is_large = share + 3.09 * math.sqrt(share * (1 - share) / asked.sum()) >= LARGE
         name = names[code] if code >= 0 else WITHOUT
-        yield Part(
+        yield ColumnValue(
             code, name, share, is_large, part.figures, part.kappa, "above chance" if is_above else "too few labels"
         )
 
@@ -325,7 +325,7 @@ def category_name(data: AuditData, code: int) -> str:
     return data.categories[code] if code >= 0 else WITHOUT
 
 
-def labels_of(data: AuditData, raters: Collection[int]) -> PeopleLabels:
+def gather_labels(data: AuditData, raters: Collection[int]) -> PeopleLabels:
     """What these people say, one entry per person and item; what could not be read is no choice."""
     verdicts = data.verdicts.where(np.isin(data.verdicts.rater, list(raters)))
     return PeopleLabels(verdicts.item, verdicts.rater, _sides(verdicts.value))
@@ -339,7 +339,7 @@ def judge_sides(data: AuditData, number: int) -> Numbers:
     return sides
 
 
-def sides_of(data: AuditData, judge: Numbers, labels: PeopleLabels, where: Flags | None = None) -> ItemSides:
+def match_sides(data: AuditData, judge: Numbers, labels: PeopleLabels, where: Flags | None = None) -> ItemSides:
     """Judge and people on the items that both spoke of, or on those of `where` among them."""
     count = len(data.items)
     people = np.bincount(labels.item, minlength=count).astype(np.float64)
@@ -358,8 +358,8 @@ def between(first: Look, second: Look) -> Shown:
     """How much more often the first judge agrees with one annotator than the second, item by item, over the labelled
     items that both judged. Positive: the first is better."""
     both: Flags = ~np.isnan(first.judge) & ~np.isnan(second.judge)
-    own, others = (sides_of(first.data, look.judge, first.labels, both) for look in (first, second))
-    return mean_of(own, (own.judge - others.judge) * own.mean / 2, -1, 1)
+    own, others = (match_sides(first.data, look.judge, first.labels, both) for look in (first, second))
+    return average(own, (own.judge - others.judge) * own.mean / 2, -1, 1)
 
 
 def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]) -> Copies | None:

@@ -22,7 +22,7 @@ from amendment.audit.bias import longer_by_majority
 from amendment.audit.ceiling import Requirements, between, look_at
 from amendment.audit.conclusion import Conclusion, conclusions
 from amendment.audit.counts import Counts, count
-from amendment.audit.gates import Gate, JudgeReport, checks_of, gates, judge_report, order_ruling
+from amendment.audit.gates import Gate, JudgeReport, gates, group_gates, judge_report, order_ruling
 from amendment.audit.people import LabelGroup, ShownAgain, label_groups, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
@@ -58,7 +58,7 @@ class PeopleReport:
     """Absent where nobody was shown an item once more."""
 
 
-class Compared(NamedTuple):
+class JudgeComparison(NamedTuple):
     """Two judges on the same items."""
 
     best: str
@@ -86,7 +86,7 @@ class Certificate:
     people: PeopleReport | None
     judges: tuple[JudgeReport, ...]
     between_judges: RaterGroup | None
-    compared: tuple[Compared, ...]
+    compared: tuple[JudgeComparison, ...]
     """Every other judge with that of the first conclusion."""
     labels: tuple[LabelGroup, ...]
     """People's labels by annotator and by confidence, against other people and judges."""
@@ -130,7 +130,7 @@ class Certificate:
     def outcome(self, judge: str) -> str:
         """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that
         passed and how many others could not be measured."""
-        checks = checks_of(judge, self.gates)
+        checks = group_gates(judge, self.gates)
         raised = [f"{name} {check}" for name in ("FAIL", "WARN") for check in checks[name]]
         if raised or not checks["PASS"]:
             return ", ".join(raised) or "not measured"
@@ -210,7 +210,7 @@ def audit(
         judges=judges,
         between_judges=group(data, data.judges, drawing),
         compared=tuple(
-            Compared(best, other, difference.estimate(drawing.level))
+            JudgeComparison(best, other, difference.estimate(drawing.level))
             for other in others
             if (difference := between(looks[best], looks[other])).items
         ),

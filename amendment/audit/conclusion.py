@@ -18,14 +18,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, Look, Part, Requirements, Standing
+from amendment.audit.ceiling import LEAST_KAPPA, MARGIN, ColumnValue, Look, Requirements, Standing
 from amendment.audit.figures import percent, rounded, short, stated
 from amendment.audit.gates import Gate, GateOutcome, JudgeReport
 from amendment.audit.labelled import Difference, for_all_items, labelled_differ
 from amendment.statistics import Estimate
 from amendment.statistics.beside import Beside
 from amendment.statistics.intervals import FEWEST_ITEMS
-from amendment.statistics.planning import Bar, figures_of, items_for_use, items_to_decide, right_of
+from amendment.statistics.planning import Bar, accuracy_from_agreement, expect_figures, items_for_use, items_to_decide
 
 Form = Literal["use", "use only where", "do not use", "no conclusion"]
 FORMS: tuple[Form, ...] = ("use", "use only where", "no conclusion", "do not use")
@@ -178,7 +178,7 @@ def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[For
 
 def conclusions(
     judges: Sequence[JudgeReport],
-    checked: Mapping[str, tuple[Sequence[Gate], tuple[Part, ...]]],
+    checked: Mapping[str, tuple[Sequence[Gate], tuple[ColumnValue, ...]]],
     looks: Mapping[str, Look],
     asked: Requirements,
 ) -> tuple[Conclusion, ...]:
@@ -227,7 +227,7 @@ def _rank(conclusion: Conclusion) -> tuple[int, float, str]:
 
 
 def _conclusion(
-    judge: JudgeReport, gates: Mapping[str, Gate], parts: tuple[Part, ...], look: Look, asked: Requirements
+    judge: JudgeReport, gates: Mapping[str, Gate], parts: tuple[ColumnValue, ...], look: Look, asked: Requirements
 ) -> Conclusion:
     position = judge.position
     above = tuple(part for part in parts if part.standing == "above chance")
@@ -296,12 +296,12 @@ def sentence(form: Form, judge: str, reasons: Iterable[str], where: Sequence[str
     return f"{beginning}: {'; '.join(filter(None, reasons))}."
 
 
-def _category(part: Part, level: float) -> Category:
+def _category(part: ColumnValue, level: float) -> Category:
     kappa, judge, people = (shown.estimate(level) for shown in (part.kappa, part.figures.judge, part.figures.people))
     return Category(part.name, part.share, kappa, judge, people, part.standing)
 
 
-def _conditions(look: Look, above: Sequence[Part]) -> Iterator[str]:
+def _conditions(look: Look, above: Sequence[ColumnValue]) -> Iterator[str]:
     if look.orders_agree:
         yield ORDERS_AGREE
     if above:
@@ -482,8 +482,8 @@ def _copied(look: Look) -> str:
 def _for_use(look: Look) -> str:
     """Items that two people have to label for a judge that is as good as they are, by its agreement with one."""
     agreement = look.with_labels.value
-    right = right_of(0.5 if math.isnan(agreement) else agreement)
-    needed = items_for_use(figures_of(right, right, 2), look.bar)
+    right = accuracy_from_agreement(0.5 if math.isnan(agreement) else agreement)
+    needed = items_for_use(expect_figures(right, right, 2), look.bar)
     return f"about {needed:,}" if needed else "very many"
 
 

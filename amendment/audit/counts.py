@@ -79,11 +79,11 @@ def count(data: AuditData, draws: Resampling) -> Counts:
         shown_again=votes.value.size - data.votes.value.size,
         repeated_votes=repeated,
         conflicting_votes=conflicting,
-        raters=tuple(_of_rater(data, number, draws) for number in range(len(data.raters))),
+        raters=tuple(_count_rater(data, number, draws) for number in range(len(data.raters))),
     )
 
 
-def _of_rater(data: AuditData, number: int, draws: Resampling) -> RaterCounts:
+def _count_rater(data: AuditData, number: int, draws: Resampling) -> RaterCounts:
     rater, votes, verdicts = data.raters[number], data.all_votes.of(number), data.verdicts.of(number)
     others = data.people[verdicts.item[verdicts.readable]].sum(axis=1) - (1 if rater.is_person else 0)
     both_bad = int(votes.both_bad.sum())

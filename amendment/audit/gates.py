@@ -19,7 +19,7 @@ from amendment.audit.agreement import (
 )
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table, longer_by_majority
-from amendment.audit.ceiling import Look, Part, by_category
+from amendment.audit.ceiling import ColumnValue, Look, by_category
 from amendment.audit.figures import between, short, stated
 from amendment.audit.people import stands_in
 from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
@@ -105,7 +105,7 @@ class Gate:
     """What was measured, or why it was not."""
 
 
-def checks_of(judge: str, gates: Sequence[Gate]) -> dict[str, list[str]]:
+def group_gates(judge: str, gates: Sequence[Gate]) -> dict[str, list[str]]:
     """The names of one judge's gates by their outcomes, the worst first."""
     outcomes = ("FAIL", "WARN", "PASS", "not measured")
     own = [gate for gate in gates if gate.judge == judge]
@@ -140,7 +140,7 @@ def gates(
     alarms: Alarms,
     is_unmatched: bool,
     constant: Iterable[ConstantAnswer],
-) -> tuple[list[Gate], tuple[Part, ...]]:
+) -> tuple[list[Gate], tuple[ColumnValue, ...]]:
     """All checks of one judge, and its categories. `invalid` is its share of unreadable votes; `is_unmatched` says that
     it shares no item with people.
 
@@ -280,7 +280,7 @@ def _interval(shown: Shown, look: Look, form: str, scale: float) -> str:
     return stated(shown.estimate(1 - 5 * look.bar.p), form, scale)
 
 
-def _categories(parts: Sequence[Part]) -> Ruling:
+def _categories(parts: Sequence[ColumnValue]) -> Ruling:
     below = [part for part in parts if part.standing == "below chance"]
     few = [part for part in parts if part.standing == "too few labels" and part.is_large]
     named = ", ".join(f"{short(part.name)} (kappa {part.kappa.value:.2f})" for part in below or few)

@@ -14,7 +14,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any, Literal, NamedTuple, cast
 
-from amendment.audit.bias import marks_of
+from amendment.audit.bias import count_marks
 from amendment.audit.label_mass import LabelMass, LabelMasses
 from amendment.audit.votes import LABEL_SOURCE, ComparisonInfo, Vote
 from amendment.data.comparisons import Joined, JoinedComparison, join_verdicts
@@ -25,7 +25,7 @@ from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError
 from amendment.preference.degenerate import likeness
 from amendment.preference.readings import as_pair_verdicts
-from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, VoteValue, text_of
+from amendment.records import Candidate, Comparison, Message, Prompt, Verdict, VoteValue, last_text
 from amendment.text import plain
 
 _OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
@@ -111,7 +111,7 @@ def _item(item: JoinedComparison) -> ComparisonInfo:
     lengths = (content.length_a, content.length_b) if content else (None, None)
     has_texts = item.prompt or not item.prompt_id  # equal answers to other prompts are no copies
     described = (
-        _Described(model, length, marks_of(text) if isinstance(text, str) else None, _likeness(text))
+        _AnswerFacts(model, length, count_marks(text) if isinstance(text, str) else None, _likeness(text))
         for model, length, text in zip((item.model_a, item.model_b), lengths, _answers(item), strict=True)
     )
     texts = (item.prompt, *sorted((content.a, content.b))) if content and has_texts else None
@@ -135,7 +135,7 @@ def _likeness(answer: Any) -> str | None:
     return likeness((Message(role="assistant", content=text),))
 
 
-class _Described(NamedTuple):
+class _AnswerFacts(NamedTuple):
     """What is known of an answer: its writer, its characters, what its text carries and whether it is a revision, and a
     name of what it says."""
 
@@ -145,13 +145,13 @@ class _Described(NamedTuple):
     likeness: str | None = None
 
     @classmethod
-    def of(cls, answer: Candidate) -> _Described:
-        text = text_of(answer.messages)
-        marks: dict[str, float] = {**marks_of(text), **({"revised": 1} if answer.kind == "revision" else {})}
+    def of(cls, answer: Candidate) -> _AnswerFacts:
+        text = last_text(answer.messages)
+        marks: dict[str, float] = {**count_marks(text), **({"revised": 1} if answer.kind == "revision" else {})}
         return cls(answer.origin.model, len(text) or None, marks, likeness(answer.messages))
 
 
-def _compared(prompt: str | None, category: str | None, a: _Described, b: _Described) -> ComparisonInfo:
+def _compared(prompt: str | None, category: str | None, a: _AnswerFacts, b: _AnswerFacts) -> ComparisonInfo:
     return ComparisonInfo(
         prompt=prompt,
         category=category,
@@ -166,7 +166,7 @@ def _compared(prompt: str | None, category: str | None, a: _Described, b: _Descr
     )
 
 
-def votes_of_run(
+def votes_from_verdicts(
     verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
 ) -> AuditInputs:
     """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs. Records are read one
@@ -174,9 +174,9 @@ def votes_of_run(
 
     An item is a comparison; "A" is the candidate that comes first in canonical order, whatever was displayed first.
     """
-    answers = {candidate.id: _Described.of(candidate) for candidate in candidates}
+    answers = {candidate.id: _AnswerFacts.of(candidate) for candidate in candidates}
     categories = {prompt.id: prompt.category for prompt in prompts if prompt.category}
-    inputs, masses, unknown = AuditInputs(), LabelMasses(), _Described()
+    inputs, masses, unknown = AuditInputs(), LabelMasses(), _AnswerFacts()
     constitutions: set[str] = set()
     known = (verdict for verdict in masses.passing(verdicts) if verdict.rater_kind != "unknown")
     for verdict in as_pair_verdicts(known):

@@ -15,7 +15,7 @@ from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.planning import (
     CHANCE,
     chance_of_use,
-    figures_of,
+    expect_figures,
     items_for_gap,
     items_for_use,
     items_for_width,
@@ -41,13 +41,13 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
     yield _row("if people are right on", "", map(rounded, RIGHT))
     yield _row("and two of them agree on", "", map(rounded, agreements))
     for annotators, number in NUMBERS.items():
-        needed = [items_for_use(figures_of(right, right, annotators), bar) for right in RIGHT]
+        needed = [items_for_use(expect_figures(right, right, annotators), bar) for right in RIGHT]
         yield _row('"Use" for a judge as good as people', f"{number} people", map(_items, needed))
     for gap in GAPS:
         # agreement is r q + (1 - r) (1 - q), so that the difference is (2 r - 1) (q - r)
         own = [right - gap / (2 * right - 1) for right in RIGHT]
         for annotators, number in NUMBERS.items():
-            figures = [figures_of(right, judge, annotators) for right, judge in zip(RIGHT, own, strict=True)]
+            figures = [expect_figures(right, judge, annotators) for right, judge in zip(RIGHT, own, strict=True)]
             needed = [items_for_gap(those, 2.5 * bar.p) for those in figures]
             yield _row(f"a judge {100 * gap:g} points below, shown to be so", f"{number} people", map(_items, needed))
     for width in WIDTHS:
@@ -66,7 +66,7 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
     if annotators < 2 or not items:
         alone = 'No item is labelled by two people: no judge can get "Use" from this sample'
         return f"{alone}: set `annotators: 2` and `overlap`."
-    figures = figures_of(USUALLY, USUALLY, annotators)
+    figures = expect_figures(USUALLY, USUALLY, annotators)
     bar = asked.bar(judges)
     chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)
     people = f"{_count(items, 'item')} labelled by {NUMBERS.get(annotators, annotators)} people"
@@ -85,7 +85,7 @@ def still_needed(agreement: Estimate, annotators: int, *, judges: int, asked: Re
         return None
     so_far = f"On {agreement.n:,} items with two people, two agree in {rounded(agreement.value)}."
     right = (1 + math.sqrt(max(2 * agreement.value - 1, 0))) / 2
-    needed = items_for_use(figures_of(right, right, annotators), asked.bar(judges))
+    needed = items_for_use(expect_figures(right, right, annotators), asked.bar(judges))
     if not needed:
         return f'{so_far} People who agree so little decide nothing: no number of items gives a judge "Use".'
     more = f"{needed - agreement.n:,} more" if needed > agreement.n else "no more"

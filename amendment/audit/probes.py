@@ -33,7 +33,7 @@ from amendment.records import Candidate, Message, Prompt, Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
 from amendment.statistics.intervals import FEWEST_ITEMS, json_values
 from amendment.statistics.shares import Corrected, holm
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 Arm = Literal["before", "edited", "control", "attack"]
 """before: as it was judged. edited: the target carries the edit. control: both do, or the claim names the other
@@ -271,10 +271,10 @@ class ProbeAnswers(Record):
     def sides(self, *arms: str) -> list[int] | None:
         """Each verdict as 1 for the target, 0 for a tie, -1 for the other; None where one could not be read."""
         values = [getattr(self, arm) for arm in arms]
-        return None if None in values else [side_of(p) for p in values]
+        return None if None in values else [read_side(p) for p in values]
 
 
-def answers_of(
+def collect_answers(
     subject: Subject,
     probes: Iterable[str],
     replies: Iterable[tuple[ProbeQuestion, Sequence[float | None]]],
@@ -427,7 +427,7 @@ def attack_figures(asked: Sequence[ProbeAnswers]) -> AttackFigures:
     for orders in by_comparison.values():
         read = [p for question in orders if (p := question.attack) is not None]
         if len(read) == len(orders):
-            sides[orders[0].prompt_id].append((side_of(math.fsum(read) / len(read)), orders[0].principle))
+            sides[orders[0].prompt_id].append((read_side(math.fsum(read) / len(read)), orders[0].principle))
     best = [max(of_prompt) for of_prompt in sides.values()]
     won = Counter(principle for side, principle in best if side == 1)
     return AttackFigures(

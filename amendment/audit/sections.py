@@ -155,13 +155,13 @@ def _agreements(certificate: Certificate) -> Iterator[Part]:
     """Every figure of agreement between judges and people, and what differs between them."""
     head = "judge, figure, with, verdicts, ties, unreadable, n, value, two people, gap (points)"
     is_short = len(certificate.judges) <= MOST_LISTED
-    rows = [row for judge in certificate.judges for row in _of_judge(judge, is_short=is_short)]
+    rows = [row for judge in certificate.judges for row in _judge_rows(judge, is_short=is_short)]
     yield from _table(head, rows)
     if rows and not is_short:
         yield "With this many judges, the other figures are in the JSON only."
 
 
-def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
+def _judge_rows(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
     """The headline first; of many judges no more than it, its kappa and the gap."""
     name = judge.name
     if judge.label:

@@ -43,7 +43,7 @@ FORMAT = "single-2"
 """The format of the certificate, which differs from that of pairs."""
 
 
-class Label(NamedTuple):
+class RaterLabel(NamedTuple):
     """One rater's label of one item."""
 
     item: str
@@ -62,7 +62,7 @@ class SingleLabels:
     scale: Scale
     classes: list[str]
     """The names of the classes by number; empty for interval."""
-    labels: list[Label]
+    labels: list[RaterLabel]
     prompts: dict[str, str]
     counts: Counter[str]
     files: list[FileFacts]
@@ -114,7 +114,7 @@ def read_labels(config: DataSources, base: Path) -> SingleLabels:
         )
     number = {word: float(place) for place, word in enumerate(classes)} if scale != "interval" else {}
     labels = [
-        Label(item.name, ballot.rater, ballot.kind in LABELLERS, _number(ballot.value, number))
+        RaterLabel(item.name, ballot.rater, ballot.kind in LABELLERS, _number(ballot.value, number))
         for item in joined.items.values()
         for ballot in (cast.ballot for cast in item.casts)
     ]
@@ -183,7 +183,7 @@ def _columns(inputs: SingleLabels, judge: Mapping[str, float], people: Labelled)
     )
 
 
-def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, bar: Bar) -> Compared:
+def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, bar: Bar) -> JudgeBesidePeople:
     """A judge beside people on the items that it and a person labelled."""
     scale, prompts, level = inputs.scale, inputs.prompts, 1 - 5 * bar.p
     given = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
@@ -207,7 +207,7 @@ def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled,
         gap=figures.gap.estimate(level),
         alpha_with_one=with_one.estimate(level),
     )
-    return Compared(report, figures, with_one, bar, f"{'ordinal' if is_ordered else 'nominal'} alpha")
+    return JudgeBesidePeople(report, figures, with_one, bar, f"{'ordinal' if is_ordered else 'nominal'} alpha")
 
 
 class LabelConclusion(NamedTuple):
@@ -224,7 +224,7 @@ class LabelConclusion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Compared:
+class JudgeBesidePeople:
     """A judge beside people."""
 
     report: JudgeLabels
@@ -306,7 +306,7 @@ class Compared:
 
 
 def _lines(
-    inputs: SingleLabels, judges: Sequence[Compared], people: Sequence[str], among: Estimate, level: float
+    inputs: SingleLabels, judges: Sequence[JudgeBesidePeople], people: Sequence[str], among: Estimate, level: float
 ) -> Iterator[str]:
     items, labels = len(inputs.prompts), len(inputs.labels)
     yield from (f"# Certificate: {cell(inputs.name)}", "", "Labels of single answers.", "")

@@ -94,7 +94,7 @@ class Study(NamedTuple):
         raise DataError([*problems, Problem("", "\n".join(lines))])
 
 
-def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, base: Path | None = None) -> Study:
+def describe_study(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, base: Path | None = None) -> Study:
     """Describe files by their columns and words, with their paths as seen from the folder `base`.
 
     `people` are patterns of raters, or of files, that are people; all others are models. Raises DataError for a file
@@ -105,7 +105,7 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
     names = [word for path, file in described for word in (path.name, *(file.raters or ()))]
     for pattern in people:
         if (
-            not any(_is_path_of(pattern, path) for path in paths)
+            not any(_matches_path(pattern, path) for path in paths)
             and all(file.raters for file in files)
             and not any(fnmatchcase(word, pattern) for word in names)
         ):
@@ -118,7 +118,7 @@ def study_of(paths: Sequence[Path], *, people: Sequence[str] = (), name: str, ba
     return Study(files, "\n".join(lines) + "\n")
 
 
-def _is_path_of(pattern: str, path: Path) -> bool:
+def _matches_path(pattern: str, path: Path) -> bool:
     """True if a pattern of people is the path of a file, however it is written."""
     return Path(pattern).resolve() == path.resolve() or fnmatchcase(str(path), pattern)
 
@@ -128,8 +128,8 @@ def _seen_from(path: Path, people: Sequence[str], paths: Sequence[Path]) -> list
     rater."""
     seen = []
     for pattern in people:
-        is_path = any(_is_path_of(pattern, other) for other in paths)
-        seen.append(escape(path.name) if _is_path_of(pattern, path) else "" if is_path else pattern)
+        is_path = any(_matches_path(pattern, other) for other in paths)
+        seen.append(escape(path.name) if _matches_path(pattern, path) else "" if is_path else pattern)
     return seen
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate
 from amendment.audit.figures import NOTHING, Section, between, percent, points, ranged, rounded
-from amendment.audit.gates import LEAST_CONSISTENT, Gate, JudgeReport, checks_of
+from amendment.audit.gates import LEAST_CONSISTENT, Gate, JudgeReport, group_gates
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.intervals import FEW, FEWEST_ITEMS
@@ -119,7 +119,7 @@ def _gates(certificate: Certificate) -> Iterator[str]:
     for name in names:
         by_outcome = [
             f"{outcome}: {', '.join(checks)}"
-            for outcome, checks in checks_of(name, certificate.gates).items()
+            for outcome, checks in group_gates(name, certificate.gates).items()
             if checks
         ]
         yield f"{f'- Gates of {cell(name)}' if len(names) > 1 else 'Gates'}: {'; '.join(by_outcome)}."

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from amendment.audit.figures import Section
 from amendment.audit.probes import RULES, VARIANTS, ProbeAnswers, Probed
 from amendment.audit.refusal_phrases import refusal_phrase
-from amendment.records import Message, Messages, Record, text_of
+from amendment.records import Message, Messages, Record, last_text
 from amendment.text import fence, holds_marks, holds_tokens, read_fenced, words
 
 MOST_LONGER = 2
@@ -88,10 +88,10 @@ def _asked(text: str) -> Message:
     return Message(role="user", content=_ASK.replace("{message}", fence({"message": text})["message"]))
 
 
-def paraphrase_of(conversation: Messages) -> str | None:
+def write_paraphrase(conversation: Messages) -> str | None:
     """Return a paraphrase that nobody wrote, for a conversation that asks for one; None for another one, and where
     none can be made."""
-    asked = read_fenced(text_of(conversation[-1:])).get("message")
+    asked = read_fenced(last_text(conversation[-1:])).get("message")
     if not isinstance(asked, str) or tuple(conversation) != question(asked):
         return None
     split = asked.split()

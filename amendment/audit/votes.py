@@ -73,7 +73,7 @@ class ComparisonInfo(NamedTuple):
     """Characters of the first answer."""
     length_b: int | None = None
     marks_a: Mapping[str, float] | None = None
-    """How much of what the first answer carries, by name, such as what `marks_of` finds in its text; None where its
+    """How much of what the first answer carries, by name, such as what `count_marks` finds in its text; None where its
     text is not known."""
     marks_b: Mapping[str, float] | None = None
     answer_a: str | None = None

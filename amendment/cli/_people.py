@@ -114,14 +114,14 @@ def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None)
     from amendment.audit.ceiling import Requirements
     from amendment.audit.planning import plan_lines
     from amendment.run import load_run_file
-    from amendment.stages.audit import asked_of, judges_of
+    from amendment.stages.audit import count_judges, find_requirements
 
     judges, asked = 1, Requirements()
     if len(files) > 1 or any(file.suffix not in (".yaml", ".yml") for file in files):
         raise ConfigError(f"audit --plan: found {files[0]}, expected a run file (.yaml), or none")
     for file in files:
         loaded = load_run_file(file, overrides)
-        judges, asked = judges_of(loaded.config, loaded.base), asked_of(loaded.config)
+        judges, asked = count_judges(loaded.config, loaded.base), find_requirements(loaded.config)
     return plan_lines(judges, asked._replace(looks=looks or asked.looks))
 
 

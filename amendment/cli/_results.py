@@ -277,10 +277,10 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
 
 def _evaluate_run(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     from amendment.report.render import markdown
-    from amendment.run.conditions import check_conditions, conditions_in, evaluation_of
+    from amendment.run.conditions import check_conditions, conditions_in, read_evaluation
 
     conditions = conditions_in(texts)
-    evaluate = evaluation_of(folder)
+    evaluate = read_evaluation(folder)
     results = check_conditions(conditions, evaluate)
     checked = {"conditions": [result._asdict() for result in results]} if results else {}
     lines = [result.line for result in results] or markdown(evaluate)

@@ -72,7 +72,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
         )
     if not yes and has_terminal:
         provider = provider or typer.prompt(
-            f"Which provider? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_one_of(PROVIDERS)
+            f"Which provider? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_accept_words(PROVIDERS)
         )
         if provider == "openai" and base_url is None and model is None:
             base_url = typer.prompt("Base URL of your own server? (empty for OpenAI's)", default="", show_default=False)
@@ -84,7 +84,7 @@ def init(  # noqa: PLR0917 - typer makes options of them
     typer.echo(f"check it: amendment check {shell_path(written[0])}\nrun it:   amendment run {shell_path(written[0])}")
 
 
-def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+def _accept_words(words: Sequence[str]) -> Callable[[str], str]:
     """Takes an answer that is one of the words; another is asked for again."""
 
     def take(answer: str) -> str:

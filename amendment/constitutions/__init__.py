@@ -1,6 +1,6 @@
 """Constitutions: their model, loader and linter, and the ones that are shipped."""
 
-from amendment.constitutions.draw import DrawnPrinciple, draw_principles, eligible_principles, principles_of
+from amendment.constitutions.draw import DrawnPrinciple, draw_principles, eligible_principles, list_principles
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
 from amendment.constitutions.load import constitution_yaml, lint_file, load_constitution, shipped, write_constitution
@@ -9,12 +9,12 @@ from amendment.constitutions.model import (
     Case,
     CompareExample,
     Constitution,
+    ConstitutionSource,
     CritiqueExample,
     FewShot,
     Principle,
     ReviseExample,
     Score,
-    Source,
 )
 from amendment.verification.checks import Check, register_check
 
@@ -24,6 +24,7 @@ __all__ = [
     "Check",
     "CompareExample",
     "Constitution",
+    "ConstitutionSource",
     "CritiqueExample",
     "DrawnPrinciple",
     "FewShot",
@@ -32,15 +33,14 @@ __all__ = [
     "Principle",
     "ReviseExample",
     "Score",
-    "Source",
     "constitution_yaml",
     "draw_principles",
     "eligible_principles",
     "import_constitution",
     "lint",
     "lint_file",
+    "list_principles",
     "load_constitution",
-    "principles_of",
     "register_check",
     "shipped",
     "write_constitution",

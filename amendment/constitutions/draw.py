@@ -25,7 +25,7 @@ class DrawnPrinciple(NamedTuple):
         return self.constitution.principle_reference(self.principle)
 
 
-def principles_of(constitutions: Sequence[Constitution]) -> list[DrawnPrinciple]:
+def list_principles(constitutions: Sequence[Constitution]) -> list[DrawnPrinciple]:
     """Return all principles of these constitutions, in their order."""
     return [
         DrawnPrinciple(constitution, principle)
@@ -45,7 +45,7 @@ def eligible_principles(
     tags."""
     return [
         drawn
-        for drawn in principles_of(constitutions)
+        for drawn in list_principles(constitutions)
         if getattr(drawn.principle, role) and drawn.principle.applies_to(category, tags)
     ]
 

@@ -21,11 +21,11 @@ from amendment.constitutions.linter import lint
 from amendment.constitutions.model import (
     CompareExample,
     Constitution,
+    ConstitutionSource,
     CritiqueExample,
     FewShot,
     Principle,
     ReviseExample,
-    Source,
     Text,
 )
 from amendment.errors import ConfigError, DataError, Problem
@@ -97,7 +97,7 @@ def import_constitution(
     try:
         constitution = Constitution(
             **head,
-            source=Source(kind="imported", document=document or names),
+            source=ConstitutionSource(kind="imported", document=document or names),
             principles=tuple(gathered.principles),
             few_shot=FewShot(
                 critique=tuple(gathered.critique), revise=tuple(gathered.revise), compare=tuple(gathered.compare)

@@ -45,7 +45,7 @@ def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitut
     """
     reader = _ConstitutionReader()
     name = str(ref)
-    path = _path_of(name, base)
+    path = _find_path(name, base)
     if path is None:
         raise ConfigError([Problem("", _unknown(name))])
     reader.read(path)
@@ -60,7 +60,7 @@ def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> l
     Bad content is a finding, never an exception. `categories` are those of the prompts, where they are known.
     """
     reader = _ConstitutionReader(categories=categories)
-    shipped_path = _path_of(str(path), None)
+    shipped_path = _find_path(str(path), None)
     if shipped_path is None and not _exists(Path(path)):
         return [Finding("error", "", _unknown(str(path)))]
     reader.read(shipped_path or Path(path))
@@ -68,7 +68,7 @@ def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> l
     return [error for error in errors if error not in reader.findings] + reader.findings
 
 
-def _path_of(ref: str, base: Path | None) -> Path | None:
+def _find_path(ref: str, base: Path | None) -> Path | None:
     """Find a file or a shipped constitution; None for an id that is not shipped."""
     if "/" in ref or ref.endswith((".yaml", ".yml", ".json")):
         return (base or Path()) / ref
@@ -127,7 +127,7 @@ class _ConstitutionReader:
         self._done.add(path.resolve())
 
     def _read_parent(self, document: Document, index: int, ref: str, child: Path) -> None:
-        path = _path_of(ref, child.parent)
+        path = _find_path(ref, child.parent)
         refusal = _unknown(ref) if path is None else self._refusal(path, ref)
         if refusal is not None:
             self.problems.append(document.problem(("extends", index), refusal))

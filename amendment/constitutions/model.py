@@ -23,7 +23,7 @@ SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 _SEMVER = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 
 
-def _of_form(pattern: str, expected: str) -> Callable[[str], str]:
+def _matching(pattern: str, expected: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(f"found the text '{text[:60]}', expected {expected}")
@@ -35,17 +35,17 @@ def _of_form(pattern: str, expected: str) -> Callable[[str], str]:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Slug = Annotated[
     str,
-    AfterValidator(_of_form(SLUG, "lower-case letters, digits and hyphens, such as no-contact-details")),
+    AfterValidator(_matching(SLUG, "lower-case letters, digits and hyphens, such as no-contact-details")),
     WithJsonSchema({"type": "string", "pattern": SLUG}),
 ]
 Version = Annotated[
     str,
-    AfterValidator(_of_form(_SEMVER, "three numbers with dots, such as 1.0.0")),
+    AfterValidator(_matching(_SEMVER, "three numbers with dots, such as 1.0.0")),
     WithJsonSchema({"type": "string", "pattern": _SEMVER}),
 ]
 
 
-class Source(Part):
+class ConstitutionSource(Part):
     """The origin of the content."""
 
     kind: Literal["original", "adapted", "public_input", "imported"] = "original"
@@ -218,7 +218,7 @@ class Constitution(Part):
     """The subject of the constitution, in a few words."""
     license: Text
     """SPDX id of the licence of these texts, such as CC0-1.0."""
-    source: Source = Source()
+    source: ConstitutionSource = ConstitutionSource()
     """The origin of the content."""
     extends: tuple[Text, ...] = ()
     """Constitutions that this one builds on: shipped ones by id, files by path relative to this file."""
@@ -244,7 +244,7 @@ class Constitution(Part):
         """Return `constitution/principle`, as records carry it."""
         return f"{self.id}/{principle.id}"
 
-    def statement_of(self, principle_id: str | None) -> str:
+    def find_statement(self, principle_id: str | None) -> str:
         """Return the statement of a principle, for worked examples; the title where an example names none that is
         here."""
         statements = [principle.statement for principle in self.principles if principle.id == principle_id]

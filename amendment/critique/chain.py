@@ -31,7 +31,7 @@ from amendment.errors import ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, item_ending, usable
 from amendment.llm.requests import Answer
-from amendment.records import Candidate, Critique, Message, Origin, Part, Prompt, text_of
+from amendment.records import Candidate, Critique, Message, Origin, Part, Prompt, last_text
 
 
 class PrincipleDraw(Part):
@@ -140,10 +140,10 @@ async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> None:
         raise Unusable("invalid", "revision: an announcement and no answer")
     if copied := copied_from(
         words,
-        prompt=text_of(trail.prompt.messages),
+        prompt=last_text(trail.prompt.messages),
         critique=critique_text or "",
         instructions=instructions("revise", drawn, request),
-        before=text_of(trail.last.messages),
+        before=last_text(trail.last.messages),
     ):
         trail.copies.append(copied)
         return
@@ -179,7 +179,7 @@ async def _critique(trail: _Trail, drawn: DrawnPrinciple, step: int) -> Critique
 
 def _words(answer: Answer, step: str) -> str:
     """Return the text of critic or reviser. Neither is offered a tool, so a tool call is invalid."""
-    words = text_of(usable(answer, step)).strip()
+    words = last_text(usable(answer, step)).strip()
     if not words:
         raise Unusable("invalid", f"{step}: a tool call instead of text")
     return words

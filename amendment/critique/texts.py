@@ -54,7 +54,7 @@ def critique_messages(conversation: Messages, answer: Messages, drawn: DrawnPrin
     """Return the question put to the critic, behind the constitution's worked examples."""
     rules = drawn.constitution
     shots = [
-        (_fill("critique", _turns(shot), rules.statement_of(shot.principle), EXAMPLE["critique"]), shot.critique)
+        (_fill("critique", _turns(shot), rules.find_statement(shot.principle), EXAMPLE["critique"]), shot.critique)
         for shot in rules.few_shot.critique
     ]
     shown = {"conversation": _json(conversation), "answer": _json(answer)}
@@ -72,7 +72,7 @@ def revise_messages(
     shots = []
     for shot in rules.few_shot.revise:
         seen = _turns(shot) | _note(shot.critique if critique is not None else None)
-        asked = _fill("revise", seen, rules.statement_of(shot.principle), EXAMPLE["revise"])
+        asked = _fill("revise", seen, rules.find_statement(shot.principle), EXAMPLE["revise"])
         shots.append((asked, shot.revision))
     shown = {"conversation": _json(conversation), "answer": _json(answer), **_note(critique)}
     return _join(shots, _fill("revise", shown, drawn.principle.rule, request))

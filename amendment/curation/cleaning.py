@@ -92,16 +92,16 @@ class Cleaner:
         self._config, self._overlap, self._scanner = config, overlap, scanner
         self._copies = NearCopies(NEAR)
 
-    def flaw_of(self, name: str, prompt: str, *answers: str) -> Flaw | None:
+    def find_flaw(self, name: str, prompt: str, *answers: str) -> Flaw | None:
         """The first reason why a prompt, or a pair, is left out; None for what stays."""
         texts = (prompt, *answers)
         for text in texts:
             count = len(words(text))
             if not 1 <= count <= LONGEST:
                 return Flaw(LENGTH, f"{count} words")
-        return next(filter(None, map(self._flaw_of_text, texts)), None) or self.copy_of(name, *texts)
+        return next(filter(None, map(self._find_text_flaw, texts)), None) or self.find_copy(name, *texts)
 
-    def _flaw_of_text(self, text: str) -> Flaw | None:
+    def _find_text_flaw(self, text: str) -> Flaw | None:
         if self._scanner and (key := next(self._scanner.scan("", text), None)):
             return Flaw(KEY, key.kind)
         if self._config.personal_data == "drop" and (kinds := personal_data(text)):
@@ -109,7 +109,7 @@ class Cleaner:
         evaluation_set = self._overlap.found_in(text)
         return Flaw(OVERLAP, evaluation_set) if evaluation_set else None
 
-    def copy_of(self, name: str, *texts: str) -> Flaw | None:
+    def find_copy(self, name: str, *texts: str) -> Flaw | None:
         """The earlier prompt or pair that this one copies. Later ones are compared with it too."""
         copy = self._copies.add(name, *texts)
         return Flaw(COPY if copy.is_exact else NEAR_COPY, copy.name) if copy else None
@@ -147,14 +147,14 @@ class OneSided(Record):
 Gram = tuple[str, ...]
 
 
-class Sides(NamedTuple):
+class PromptAnswers(NamedTuple):
     """The answers to one prompt."""
 
     chosen: Sequence[str]
     rejected: Sequence[str]
 
 
-def one_sided_ngrams(source: str, prompts: Iterable[Sides]) -> list[OneSided]:
+def one_sided_ngrams(source: str, prompts: Iterable[PromptAnswers]) -> list[OneSided]:
     """The n-grams of up to five words that stand on one side of the pairs of a source only, the most frequent first.
 
     A prompt counts once, however many pairs it has. If a word says nothing about the label, it stands in the chosen

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
+from amendment.constitutions import Constitution, DrawnPrinciple, list_principles
 from amendment.curation.construction_counts import NOTHING
 from amendment.data.sources import Name
 from amendment.data.store import Workspace
@@ -120,10 +120,10 @@ class AnswersOfPair(NamedTuple):
         return Comparison.between(self.chosen, self.rejected)
 
 
-def answers_of_pairs(workspace: Workspace, constitutions: Sequence[Constitution]) -> dict[str, list[AnswersOfPair]]:
+def read_pair_answers(workspace: Workspace, constitutions: Sequence[Constitution]) -> dict[str, list[AnswersOfPair]]:
     """Return the answers of each constructed pair by prompt."""
     candidates = workspace.read(CONSTRUCTED_ANSWERS, Candidate)
-    principles = {drawn.id: drawn for drawn in principles_of(constitutions)}
+    principles = {drawn.id: drawn for drawn in list_principles(constitutions)}
     answers: dict[str, list[AnswersOfPair]] = defaultdict(list)
     for row in workspace.rows(CONSTRUCTED, ConstructedPair):
         principle = principles.get(row.pair.decisive or "")

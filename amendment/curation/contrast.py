@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, principles_of
+from amendment.constitutions import Constitution, DrawnPrinciple, draw_principles, list_principles
 from amendment.critique.copies import copied_from
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge
-from amendment.preference.pairs import p_of
-from amendment.records import Candidate, Prompt, text_of
+from amendment.preference.pairs import p_better
+from amendment.records import Candidate, Prompt, last_text
 from amendment.verification.checks import fails_for_good
 from amendment.yamlfile import Loc, did_you_mean
 
@@ -39,7 +39,7 @@ def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[s
     """The principles that have an opposite; only those with these ids, if any are named."""
     return [
         drawn
-        for drawn in principles_of(constitutions)
+        for drawn in list_principles(constitutions)
         if drawn.principle.opposite and (not names or drawn.principle.id in names)
     ]
 
@@ -66,9 +66,9 @@ async def confirm(
     If the principle has a check, only the check decides: the chosen answer passes it, and the rejected one does not. A
     rejected answer that was cut off counts if it had failed the check already, so that no continuation could pass.
     """
-    principle, texts = drawn.principle, [text_of(answer.messages) for answer in (chosen, rejected)]
+    principle, texts = drawn.principle, [last_text(answer.messages) for answer in (chosen, rejected)]
     for text, rule in zip(texts, (principle.rule, principle.opposite or ""), strict=True):
-        if copied_from(text, prompt=text_of(prompt.messages), instructions=rule):
+        if copied_from(text, prompt=last_text(prompt.messages), instructions=rule):
             return "an answer copies its question"
     if rejected.is_truncated and not fails_for_good(principle.check, texts[1]):
         return CUT_OFF
@@ -90,7 +90,7 @@ async def _by_judge(
     judgement = aggregate_verdicts([verdict for verdicts in asked for verdict in verdicts])
     if judgement.p_a is None:
         return "the judge gave no verdict"
-    p = p_of(judgement, chosen.id)
+    p = p_better(judgement, chosen.id)
     return Confirmed("judge", p, judgement.raters) if p > 0.5 else "the judge prefers the answer under the opposite"
 
 

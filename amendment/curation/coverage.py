@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions import Constitution, list_principles
 from amendment.records import Prompt, Record
 
 FEW = 20
@@ -35,7 +35,7 @@ def coverage(constitutions: Sequence[Constitution], prompts: Iterable[Prompt]) -
     for (category, _), count in scopes.items():
         categories[category or NONE] += count
     rows = []
-    for drawn in principles_of(constitutions):
+    for drawn in list_principles(constitutions):
         counts = dict.fromkeys((name for name, _ in categories.most_common()), 0)
         for (category, tags), count in scopes.items():
             if drawn.principle.applies_to(category, tags):

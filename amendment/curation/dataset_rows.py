@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from amendment.records import Pair, Preference, text_of
+from amendment.records import Pair, Preference, last_text
 from amendment.results import Figure
 
 NO_SOURCE = "no source on record"
@@ -36,7 +36,7 @@ def written_by_models(rows: Iterable[Preference]) -> Iterator[Figure]:
         answers = ((row.chosen_id, row.chosen_model, row.chosen), (row.rejected_id, row.rejected_model, row.rejected))
         for name, model, messages in answers:
             if name not in lengths[source]:
-                lengths[source][name] = len(text_of(messages))
+                lengths[source][name] = len(last_text(messages))
                 if model is not None:
                     by_models[source][name] = lengths[source][name]
     for source, of_source in lengths.items():

@@ -21,7 +21,7 @@ from amendment.curation.cleaning import (
     Flaw,
     OneSided,
     Overlap,
-    Sides,
+    PromptAnswers,
     one_sided_ngrams,
 )
 from amendment.curation.near_copies import NearCopies
@@ -94,7 +94,7 @@ class Cleaning:
             return add
 
         def add_clean(prompt: Prompt) -> None:
-            flaw = self._cleaner.flaw_of(prompt.id, _asked(prompt))
+            flaw = self._cleaner.find_flaw(prompt.id, _asked(prompt))
             if flaw is None:
                 add(prompt)
             else:
@@ -117,7 +117,7 @@ class Cleaning:
     def compare_with(self, rows: Iterable[Preference]) -> None:
         """Pairs that are kept already, and that later ones may copy."""
         for row in rows if self._config else ():
-            self._cleaner.copy_of(row.comparison_id, _asked(row), *_answers(row))
+            self._cleaner.find_copy(row.comparison_id, _asked(row), *_answers(row))
 
     def pairs(self, source: str, rows: Sequence[Preference]) -> Sequence[int]:
         """The places of the pairs of a source that stay, in their order."""
@@ -126,7 +126,7 @@ class Cleaning:
             return range(len(rows))
         kept = []
         for place, row in enumerate(rows):
-            flaw = self._cleaner.flaw_of(row.comparison_id, _asked(row), *_answers(row))
+            flaw = self._cleaner.find_flaw(row.comparison_id, _asked(row), *_answers(row))
             if flaw := flaw or self._copied_prompt(source, row):
                 self._drop_pair(row, flaw)
             else:
@@ -192,14 +192,14 @@ def _answers(row: Preference) -> tuple[str, str]:
     return transcript(row.chosen, by="assistant"), transcript(row.rejected, by="assistant")
 
 
-def _sides(rows: Sequence[Preference], places: Sequence[int]) -> Iterator[Sides]:
+def _sides(rows: Sequence[Preference], places: Sequence[int]) -> Iterator[PromptAnswers]:
     names = sorted({rows[place].prompt_id for place in places})[:MOST_PROMPTS]  # ids are hashes, so these are a draw
     by_prompt: dict[str, list[Preference]] = {name: [] for name in names}
     for row in (rows[place] for place in places):
         if row.prompt_id in by_prompt:
             by_prompt[row.prompt_id].append(row)
     for of_prompt in by_prompt.values():
-        yield Sides(
+        yield PromptAnswers(
             [transcript(row.chosen, by="assistant") for row in of_prompt],
             [transcript(row.rejected, by="assistant") for row in of_prompt],
         )

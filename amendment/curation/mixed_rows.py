@@ -66,7 +66,7 @@ class MixedRows(NamedTuple):
     result: Result
 
 
-class Sides(NamedTuple):
+class RunPrompts(NamedTuple):
     """The prompts of a run, and those of them on the test side."""
 
     prompts: Collection[str]
@@ -78,7 +78,7 @@ Clean = Callable[[str, Sequence[Preference]], Sequence[int]]
 
 
 def mix_in(
-    config: DatasetConfig, rows: Rows, mixed: Iterable[MixPair], sides: Sides, clean: Clean, *, seed: int
+    config: DatasetConfig, rows: Rows, mixed: Iterable[MixPair], sides: RunPrompts, clean: Clean, *, seed: int
 ) -> MixedRows:
     """Mix the run's rows with those of the files, which are cleaned first. Raises AmendmentError where a source has
     nothing to give."""
@@ -108,7 +108,7 @@ def mix_in(
     )
 
 
-def _held_out(config: DatasetConfig, sides: Sides, files: Rows, seed: int) -> frozenset[str]:
+def _held_out(config: DatasetConfig, sides: RunPrompts, files: Rows, seed: int) -> frozenset[str]:
     """All prompts of the test side: the run's own, and the same share of each file's other prompts."""
     seen, test = set(sides.prompts), sides.test
     for rows in files.values():

@@ -71,7 +71,7 @@ class NearCopies:
         exact = blake2b(repr(in_words).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if earlier := self._exact.get(exact):
             return Copy(earlier, 1.0, is_exact=True)
-        shingles = [shingles_of(*part) for part in in_words]
+        shingles = [make_shingles(*part) for part in in_words]
         sketch = RMinHash(num_perm=HASHES, seed=1)
         sketch.update([f"{part} {shingle}" for part, found in enumerate(shingles) for shingle in found])
         hashed = RMinHash.hash_token_sets(shingles)
@@ -99,7 +99,7 @@ def words_and_figures(text: str) -> tuple[list[str], list[str]]:
     return words(text) or [text.strip()], _FIGURES.findall(text)
 
 
-def shingles_of(in_words: list[str], figures: list[str]) -> list[str]:
+def make_shingles(in_words: list[str], figures: list[str]) -> list[str]:
     """The different runs of three words of a text, each marked by the figures of the whole text."""
     mark = zlib.crc32(" ".join(figures).encode()) if figures else 0
     starts = range(max(1, len(in_words) - SHINGLE + 1))

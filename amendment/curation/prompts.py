@@ -133,7 +133,7 @@ class Weakest(NamedTuple):
         return f"{self.principle}{where} (kept by {self.kept:.1%} of {self.answers:,} {self.of})"
 
 
-def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
+def find_weakest(folder: Path, among: Sequence[str]) -> Weakest:
     """The weakest figure of a finished run about these principles: of its last policy by the scorecard, or else of its
     drafts.
 
@@ -141,14 +141,14 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     of equally low ones it is the one with most answers. Raises ConfigError where there is none.
     """
     summary = read_summary(folder)
-    measured = _of_scorecard(summary.of("evaluate")) or _of_drafts(summary.of("critique"))
+    measured = _weakest_on_scorecard(summary.of("evaluate")) or _weakest_drafts(summary.of("critique"))
     known = [figure for figure in measured if figure.principle in among]
     if not known:
         raise ConfigError(
             f"{folder}: that run has measured no principle of this run's constitutions; it needs evaluate, or critique "
             "with principles that have a check"
         )
-    known += _of_categories(known)
+    known += _weakest_categories(known)
     enough = [figure for figure in known if figure.answers >= FEWEST_ANSWERS]
     if not enough:
         most = max(figure.answers for figure in known)
@@ -159,7 +159,7 @@ def weakest_of(folder: Path, among: Sequence[str]) -> Weakest:
     return min(enough, key=lambda figure: (figure.kept, -figure.answers))
 
 
-def _of_scorecard(evaluate: Result) -> list[Weakest]:
+def _weakest_on_scorecard(evaluate: Result) -> list[Weakest]:
     """The shares of the last policy's answers, in all and by category."""
     kept = [figure for figure in evaluate.where("kept") if "policy" in figure.of and "less" not in figure.of]
     policies = list(dict.fromkeys(figure.of["policy"] for figure in kept))
@@ -172,7 +172,7 @@ def _of_scorecard(evaluate: Result) -> list[Weakest]:
     return figures
 
 
-def _of_drafts(critique: Result) -> list[Weakest]:
+def _weakest_drafts(critique: Result) -> list[Weakest]:
     figures = []
     checked = [figure.of for figure in critique.figures if figure.name in ("kept", "broken")]
     for of in {tuple(of.items()): of for of in checked if of["answers"] == "drafts"}.values():
@@ -182,7 +182,7 @@ def _of_drafts(critique: Result) -> list[Weakest]:
     return figures
 
 
-def _of_categories(figures: Sequence[Weakest]) -> list[Weakest]:
+def _weakest_categories(figures: Sequence[Weakest]) -> list[Weakest]:
     """All principles together, category by category."""
     together = []
     for category in dict.fromkeys(figure.category for figure in figures if figure.category):

@@ -33,7 +33,7 @@ def pass_at_each_k(outcomes: Mapping[str, Sequence[bool]]) -> dict[int, Estimate
     }
 
 
-def one_of_each_behaviour(behaviours: Mapping[T, Hashable]) -> list[T]:
+def choose_by_behaviour(behaviours: Mapping[T, Hashable]) -> list[T]:
     """One answer of each group that behaves alike, such as programs with the same outputs on shared inputs; larger
     groups first, and of a group the first (AlphaCode, Li et al. 2022, section 4.6)."""
     groups: dict[Hashable, list[T]] = {}

@@ -53,7 +53,7 @@ class RoundPairs(NamedTuple):
     """New pairs, pairs used, those by people, and their shares, wanted (where one is) and reached."""
 
 
-def pairs_of_round(
+def choose_round_pairs(
     rounds: RoundsConfig, earlier: Sequence[Preference], new: Sequence[Preference], *, number: int, seed: int
 ) -> RoundPairs:
     """The pairs that round `number` trains on; `earlier` are those of the rounds before it, the first one's first.

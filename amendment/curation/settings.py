@@ -16,7 +16,7 @@ from amendment.data.sources import FileSource
 from amendment.data.verdict_files import DataSources
 from amendment.errors import ConfigError, MissingExtra
 from amendment.llm.embeddings import Embeddings, embeddings_state
-from amendment.records import Candidate, Part, Prompt, text_of
+from amendment.records import Candidate, Part, Prompt, last_text
 
 REFERENCE = "people"
 """The set of the answers that people wrote."""
@@ -39,7 +39,7 @@ class DiversitySettings(Part):
             key["embeddings"] = embeddings_state(self.embeddings, base)
         return key
 
-    def answers_of_people(self, base: Path, *, glimpse: bool = False) -> dict[str, tuple[Prompt, Candidate]]:
+    def read_people_answers(self, base: Path, *, glimpse: bool = False) -> dict[str, tuple[Prompt, Candidate]]:
         """Return the reference: the first answer to each prompt, by its id; empty where the run file names none. Raises
         DataError for rows that cannot be used."""
         if self.reference is None:
@@ -48,9 +48,9 @@ class DiversitySettings(Part):
         answers = reversed(inputs.candidates.values())
         return {answer.prompt_id: (inputs.prompts[answer.prompt_id], answer) for answer in answers}
 
-    def texts_of_people(self, base: Path) -> dict[str, str]:
-        people = self.answers_of_people(base)
-        return {prompt_id: text_of(answer.messages) for prompt_id, (_, answer) in people.items()}
+    def read_people_texts(self, base: Path) -> dict[str, str]:
+        people = self.read_people_answers(base)
+        return {prompt_id: last_text(answer.messages) for prompt_id, (_, answer) in people.items()}
 
     def embed(self, base: Path) -> tuple[Embed | None, str]:
         """What makes the vectors of the Vendi score, None for words, and its name or why it is missing."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.errors import DataError, Problem
-from amendment.records import Message, Messages, Prompt, ToolCall, criteria_of, user
+from amendment.records import Message, Messages, Prompt, ToolCall, parse_criteria, user
 from amendment.tables import MAX_CELL, Row
 
 
@@ -106,7 +106,7 @@ def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
     criteria = _objects_in(row, column, "criteria with `id` and `text`") or ()
     given = [{name: part for name, part in criterion.items() if part is not None} for criterion in criteria]
     try:
-        criteria_of(given)
+        parse_criteria(given)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(map(str, first["loc"])) or "criterion"

@@ -81,7 +81,7 @@ def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> Dataset
 def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     from datasets import Features, List, Value
 
-    every = _rows_of_each_shape(row for split in rows.values() for row in split)
+    every = _choose_shapes(row for split in rows.values() for row in split)
     features = conversation_features(SIDES, (getattr(row, side) for row in every for side in SIDES), every)
     features |= {name: Value("float64") for name in _NUMBERS}
     if any(row.orders_agree is not None for row in every):
@@ -91,7 +91,7 @@ def _preference_features(rows: Mapping[str, Sequence[Preference]]) -> Features:
     return Features(features | {name: List(Value("string")) for name in _LISTS})
 
 
-def _rows_of_each_shape(rows: Iterable[Preference]) -> list[Preference]:
+def _choose_shapes(rows: Iterable[Preference]) -> list[Preference]:
     """Choose rows that together need the columns that all of them need."""
     shapes: dict[tuple[bool, ...], Preference] = {}
     for row in rows:

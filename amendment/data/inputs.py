@@ -30,7 +30,7 @@ from amendment.data.known_columns import Parts, candidate_parts, prompt_parts, r
 from amendment.data.readings import absent_columns
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, read_source, stream_source
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source, TaskPrompts
-from amendment.data.store import Item
+from amendment.data.store import ItemName
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Origin, Prompt, Verdict
@@ -62,7 +62,7 @@ class Inputs:
     firsts: dict[str, str] = field(default_factory=dict)
     """The candidate that comes first in the file, by comparison."""
     counts: Counter[str] = field(default_factory=Counter)
-    items: list[Item] = field(default_factory=list)
+    items: list[ItemName] = field(default_factory=list)
     """The names that comparisons have in the user's files."""
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     """Every source that was read."""
@@ -286,7 +286,7 @@ def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Prob
                 inputs.note_license(name, source, license)
         inputs.verdicts += records.verdicts
         if any(reading.key for reading in item.readings):
-            inputs.items.append(Item(prompt_id=records.prompt.id, name=item.name))
+            inputs.items.append(ItemName(prompt_id=records.prompt.id, name=item.name))
         name = Comparison.between(*records.candidates).id
         if records.first:
             inputs.firsts.setdefault(name, records.first)

@@ -57,7 +57,7 @@ def files_table(facts: Iterable[FileFacts]) -> Table:
     return Table(title=FILES, head=FileFacts._fields, rows=tuple(map(tuple, dict.fromkeys(facts))))
 
 
-def files_of(result: Result) -> list[FileFacts]:
+def list_files(result: Result) -> list[FileFacts]:
     """Return the facts of the files in a stage's result."""
     table = result.table(FILES)
     return [FileFacts(*cast(Any, row)) for row in table.rows] if table else []

@@ -295,7 +295,7 @@ def _plain(annotation: Any) -> str | None:
 # A run's folder.
 
 ITEMS = "inputs/items"
-"""The table of `Item`."""
+"""The table of `ItemName`."""
 
 
 class Split(Record):
@@ -305,7 +305,7 @@ class Split(Record):
     split: str
 
 
-class Item(Record):
+class ItemName(Record):
     """A comparison's own name, from the column `item` of the user's files."""
 
     prompt_id: str

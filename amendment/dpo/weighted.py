@@ -38,7 +38,7 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
 
     def refuse(self, dataset: Dataset, args: Any) -> None:
         """Raise ConfigError for options of TRL that the loss would ignore, and for images."""
-        kind = preference_of(args)
+        kind = find_pair_loss(args)
         problems = [
             f"{name}: expected {idle!r}, found {value!r}, which this trainer would ignore"
             for name, idle in _IGNORED.items()
@@ -90,7 +90,7 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
         chosen_B, rejected_B = logp_PT[:, 1 - mask_PT.shape[1] :].sum(1).chunk(2)  # virtual tokens stand before
         ratios_B = chosen_B - inputs["ref_chosen_logps"], rejected_B - inputs["ref_rejected_logps"]
         weights = dict(zip(self.loss_types, self.loss_weights, strict=True))
-        kind = preference_of(self.args)
+        kind = find_pair_loss(self.args)
         loss_B = pair_losses(
             kind, *ratios_B, *mask_PT.sum(1).chunk(2), p_B=p_B, beta=self.beta, flipped=self.label_smoothing
         )
@@ -101,7 +101,7 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
         return loss
 
 
-def preference_of(args: Any) -> str | None:
+def find_pair_loss(args: Any) -> str | None:
     """The one loss on pairs of a configuration of TRL; None where it has another, or several."""
     kinds = [kind for kind in args.loss_type if kind != "sft"]
     is_ours = len(kinds) == 1 and kinds[0] in _LOSSES and args.loss_type.count("sft") <= 1

@@ -78,19 +78,19 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
 
 def _relation(config: RunSettings, first: str, second: str) -> str | None:
     """How the models behind two short names are related, such as "are the same model"; None where they are not."""
-    one, other = _model_of(config, first), _model_of(config, second)
+    one, other = _find_model(config, first), _find_model(config, second)
     if not (one and other and are_related(one, other)):
         return None
-    return "are the same model" if one == other else f"are both of the family {family_of(one)}"
+    return "are the same model" if one == other else f"are both of the family {find_family(one)}"
 
 
-def _model_of(config: RunSettings, name: str) -> str | None:
+def _find_model(config: RunSettings, name: str) -> str | None:
     """The model behind a short name; None in the simulated world, and for a model that the run makes from nothing."""
     if name not in POLICY_STAGES:
         spec = config.models.get(name)
         return spec.model if spec and spec.provider != "simulated" else None
     base = getattr(getattr(config, name, None), "base", None)
-    return _model_of(config, base) if base in POLICY_STAGES else base
+    return _find_model(config, base) if base in POLICY_STAGES else base
 
 
 def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str, str]:
@@ -138,11 +138,11 @@ def _identity(config: RunSettings, name: str, base: Path) -> Any:
 
 def _named(config: RunSettings, name: str) -> str:
     """A short name with the model behind it, where there is one."""
-    model = _model_of(config, name)
+    model = _find_model(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)
 
 
-def family_of(model: str) -> str | None:
+def find_family(model: str) -> str | None:
     """The family of a model by its name, such as `llama` for `meta-llama/Llama-3.1-8B-Instruct`; None for a name that
     says nothing. The model's own name decides before that of its owner, and its first part before later ones."""
     for part in reversed(model.lower().split("/")):
@@ -156,5 +156,5 @@ def family_of(model: str) -> str | None:
 
 def are_related(first: str, second: str) -> bool:
     """Return whether two models are of one family by their names; models of equal names are."""
-    family = family_of(first)
-    return first == second or (family is not None and family == family_of(second))
+    family = find_family(first)
+    return first == second or (family is not None and family == find_family(second))

@@ -17,14 +17,14 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from pydantic import Field
 
 from amendment.audit.refusal_phrases import refusal_phrase
-from amendment.constitutions import DrawnPrinciple, principles_of
+from amendment.constitutions import DrawnPrinciple, list_principles
 from amendment.evaluation.figures import Asked, by_policy
 from amendment.evaluation.independence import independence
 from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE, OverRefusal
 from amendment.preference import JudgeSettings
 from amendment.preference.draws import Drawn
 from amendment.preference.settings import JudgeEntry
-from amendment.records import Candidate, Comparison, Prompt, Record, text_of
+from amendment.records import Candidate, Comparison, Prompt, Record, last_text
 from amendment.results import Figure, Result, by_label, counted
 from amendment.simulator import evades, knows, violates
 from amendment.stages.contract import Context, open_judge
@@ -80,7 +80,7 @@ def compare_policies(
     pairs = [
         (matchup, ours.draw, ours.answer, theirs.answer)
         for matchup in matchups
-        for ours, theirs in _draws_of(answers, matchup)
+        for ours, theirs in _match_draws(answers, matchup)
         if ours.answer and theirs.answer
     ]
     questions: dict[Comparison, tuple[Prompt, Candidate, Candidate]] = {}
@@ -112,7 +112,7 @@ def compare_policies(
     return compared
 
 
-def _draws_of(answers: Answers, matchup: Matchup) -> list[tuple[Drawn, Drawn]]:
+def _match_draws(answers: Answers, matchup: Matchup) -> list[tuple[Drawn, Drawn]]:
     return list(zip(answers[matchup[0]], answers[matchup[1]], strict=True))
 
 
@@ -120,10 +120,10 @@ def win_rates(answers: Answers, matchups: Iterable[Matchup], compared: Sequence[
     """Return by matchup P(the policy's answer is better than the other's), judged in both orders, ties half; also the
     number left out, and the rate at equal length in characters."""
     drawn = [drawn_answer.answer for of_policy in answers.values() for drawn_answer in of_policy if drawn_answer.answer]
-    lengths = {answer.id: len(text_of(answer.messages)) for answer in drawn}
+    lengths = {answer.id: len(last_text(answer.messages)) for answer in drawn}
     figures, warnings = list[Figure](), list[str]()
     for matchup in matchups:
-        draws, read = _draws_of(answers, matchup), [row for row in compared if row.matchup == matchup]
+        draws, read = _match_draws(answers, matchup), [row for row in compared if row.matchup == matchup]
         refused = sum("refused" in (ours.ending.outcome, theirs.ending.outcome) for ours, theirs in draws)
         answered = sum(ours.answer is not None and theirs.answer is not None for ours, theirs in draws)
         equal = sum(row.answer == row.other for row in read)
@@ -143,14 +143,14 @@ def win_rates(answers: Answers, matchups: Iterable[Matchup], compared: Sequence[
             counts["slope_of_length"] = round(even.phi, 4)
         if even.warning:
             warnings.append(f"win rate at equal length of {' against '.join(matchup)}: {even.warning}")
-        about = of_matchup(matchup)
+        about = label_matchup(matchup)
         figures.append(Figure(name="win_rate", value=share(p, prompts), unit="share", of=about))
         figures.append(Figure(name="win_rate_at_equal_length", value=even.controlled, unit="share", of=about))
         figures += [Figure(name=name, value=count, of=about) for name, count in counts.items()]
     return Result(figures=tuple(figures), notes=tuple(warnings))
 
 
-def of_matchup(matchup: Matchup) -> dict[str, str]:
+def label_matchup(matchup: Matchup) -> dict[str, str]:
     """Return the labels of a figure about two policies."""
     policy, against = matchup
     return {"policy": policy, "against": against}
@@ -195,14 +195,14 @@ def _ask_checks(
     return dict(zip(asked, ask_each(context, title, judge.model, list(asked.values()), ask), strict=True))
 
 
-class _Read(NamedTuple):
+class _YesShare(NamedTuple):
     """The share of yes about one answer, and in the simulated world the truth."""
 
     share: float | None
     truly: bool | None
 
 
-def _rates(name: str, truth: str, reads: Mapping[str, Mapping[Asked, _Read]], **of: str) -> Iterator[Figure]:
+def _rates(name: str, truth: str, reads: Mapping[str, Mapping[Asked, _YesShare]], **of: str) -> Iterator[Figure]:
     """Yield by policy the share of yes, the verdicts that could not be read, and, under the name `truth`, the true
     share where it is known."""
     yield from by_policy(
@@ -239,13 +239,13 @@ def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> t
         for policy, of_policy in answers.items()
         for drawn in of_policy
         if drawn.answer and drawn.draw.prompt.id in first
-        for by in principles_of(context.constitutions)
+        for by in list_principles(context.constitutions)
         if by.principle.applies_to(drawn.draw.prompt.category, drawn.draw.prompt.tags)
     ]
     shares = _ask_checks(context, "checking principles", entry, (check for *_, check in asked))
     rows = []
     for policy, draw, principle_id, check in asked:
-        prompt, text = text_of(draw.prompt.messages), text_of(check.answer.messages)
+        prompt, text = last_text(draw.prompt.messages), last_text(check.answer.messages)
         row = PolicyCheck(
             policy=policy,
             prompt_id=draw.prompt.id,
@@ -262,10 +262,10 @@ def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> t
 
 def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> Iterator[Figure]:
     """Yield by principle and policy the share of answers that violate it, and the differences to the first policy."""
-    table: dict[str, dict[str, dict[Asked, _Read]]] = {}
+    table: dict[str, dict[str, dict[Asked, _YesShare]]] = {}
     for row in rows:
         by_name = table.setdefault(row.principle_id, {name: {} for name in policies})
-        by_name[row.policy][row.prompt_id, row.sample] = _Read(row.violates, row.truly)
+        by_name[row.policy][row.prompt_id, row.sample] = _YesShare(row.violates, row.truly)
     for principle, reads in table.items():
         yield from _rates("violated", "truly_violated", reads, principle=principle)
 
@@ -317,7 +317,7 @@ def find_refusals(
         if drawn.ending.outcome == "refused":
             update = {"refused": 1.0, "decided_by": "provider"}
         elif drawn.answer:
-            prompt, text = text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages)
+            prompt, text = last_text(drawn.draw.prompt.messages), last_text(drawn.answer.messages)
             phrase = refusal_phrase(text)
             refused: float | None = float(phrase is not None)
             decided_by = "phrase"
@@ -333,9 +333,9 @@ def find_refusals(
 
 def refusal_rates(rows: Sequence[PolicyRefusal], policies: Sequence[str]) -> Iterator[Figure]:
     """Yield by policy the share of harmless prompts' draws that it refused, and the differences to the first policy."""
-    table: dict[str, dict[Asked, _Read]] = {name: {} for name in policies}
+    table: dict[str, dict[Asked, _YesShare]] = {name: {} for name in policies}
     for row in rows:
-        table[row.policy][row.prompt_id, row.sample] = _Read(row.refused, row.evades)
+        table[row.policy][row.prompt_id, row.sample] = _YesShare(row.refused, row.evades)
     yield from _rates("harmless_prompts_refused", "truly_evaded", table)
     by_provider = Counter(row.policy for row in rows if row.decided_by == "provider")
     yield from by_label("refused_by_the_provider", "policy", {name: by_provider[name] for name in policies})

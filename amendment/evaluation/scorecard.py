@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
+from amendment.constitutions import Constitution, DrawnPrinciple, list_principles
 from amendment.critique.copies import copied_from
 from amendment.errors import ConfigError, CredentialsError, MissingExtra, ProviderError, Transient
 from amendment.evaluation.figures import Asked, by_policy
@@ -27,7 +27,7 @@ from amendment.evaluation.settings import RELATED_JUDGE, SAME_JUDGE
 from amendment.llm.embeddings import Embeddings
 from amendment.llm.model import Model
 from amendment.preference.settings import JudgingConfig
-from amendment.records import Candidate, Prompt, text_of
+from amendment.records import Candidate, Prompt, last_text
 from amendment.results import Estimate, Figure, Result, by_label, counted
 from amendment.stages.contract import Context
 from amendment.stages.passes import ask_each
@@ -49,12 +49,12 @@ class Answered(NamedTuple):
 
     @property
     def text(self) -> str:
-        return text_of(self.answer.messages)
+        return last_text(self.answer.messages)
 
 
 def has_checks(constitutions: Sequence[Constitution]) -> bool:
     """Code can check at least one principle."""
-    return any(drawn.principle.check for drawn in principles_of(constitutions))
+    return any(drawn.principle.check for drawn in list_principles(constitutions))
 
 
 def scorecard(
@@ -85,7 +85,7 @@ def scorecard(
         return {name: {asked: measure(row) for asked, row in rows.items()} for name, rows in given.items()}
 
     def is_copy(row: Answered) -> float:
-        return float(copied_from(row.text, prompt=text_of(row.prompt.messages)) is not None)
+        return float(copied_from(row.text, prompt=last_text(row.prompt.messages)) is not None)
 
     prompts = {drawn.draw.prompt.id: drawn.draw.prompt for of_policy in answers.values() for drawn in of_policy}
     figures = (
@@ -120,7 +120,7 @@ def _principles(
         if row.violates is not None:
             kept_by_judge[row.principle_id][row.policy][row.prompt_id, row.sample] = 1 - row.violates
     found = Result()
-    for drawn in principles_of(context.rules):
+    for drawn in list_principles(context.rules):
         if drawn.principle.check:
             found += _by_check(drawn, given)
         elif judge is None or judge["standing"] == SAME_JUDGE:
@@ -213,9 +213,7 @@ async def _cross_entropy(scorer: Model, row: Answered) -> float:
     return -logprob / tokens if logprob is not None and tokens else math.nan
 
 
-def cross_entropy_of_people(
-    context: Context, policies: Sequence[str], people: Sequence[Answered]
-) -> tuple[Figure, ...]:
+def measure_cross_entropy(context: Context, policies: Sequence[str], people: Sequence[Answered]) -> tuple[Figure, ...]:
     """Mean nats for each token of people's answers under each policy, and differences to the first one."""
     values: dict[str, dict[Asked, float]] = {}
     for name in policies:
@@ -249,7 +247,7 @@ def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, bas
         return
     texts = {row.answer.id: row.text for rows in given.values() for row in rows.values()}
     place = {prompt_id: number for number, prompt_id in enumerate(prompts)}
-    of_prompts = embeddings.embed([text_of(prompt.messages) for prompt in prompts.values()])
+    of_prompts = embeddings.embed([last_text(prompt.messages) for prompt in prompts.values()])
     of_answers = embeddings.embed([*texts.values()])
     near = dict(zip(texts, is_near(of_answers, of_prompts), strict=True))
     hits = {

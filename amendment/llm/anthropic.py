@@ -27,7 +27,7 @@ from amendment.llm.replies import (
 )
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import AnthropicSpec
-from amendment.records import FinishReason, Message, ToolCall, text_of
+from amendment.records import FinishReason, Message, ToolCall, last_text
 
 _FINISH: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -72,7 +72,7 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
         raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
     sampling, schema = request.sampling, request.answer_schema
     thinking: Block | None = {"type": "adaptive", "display": "summarized"} if sampling.effort else None
-    system = "\n\n".join(text_of((message,)) for message in request.messages if message.role in _SYSTEM)
+    system = "\n\n".join(last_text((message,)) for message in request.messages if message.role in _SYSTEM)
     output = {"effort": sampling.effort, "format": schema and {"type": "json_schema", "schema": schema}}
     return without_none(
         {

@@ -16,7 +16,7 @@ from amendment.errors import ConfigError
 from amendment.files import file_hash, folder_state
 from amendment.libraries import first_line, missing, need, without_bars
 from amendment.llm.cached_models import cache_folder, is_whole, made_once, packaged
-from amendment.llm.opening import folder_of, is_folder
+from amendment.llm.opening import find_folder, is_folder
 from amendment.llm.specs import found_folder
 
 SENTENCE_MODEL = "all-minilm-l6-v2"
@@ -88,7 +88,7 @@ def missing_embeddings(name: str, base: Path = Path()) -> str | None:
     if problem := missing("local", "torch", "transformers"):
         return str(problem)
     folder = found_folder(name, base)
-    if is_folder(folder) and not (folder_of(folder) / "config.json").is_file():
+    if is_folder(folder) and not (find_folder(folder) / "config.json").is_file():
         return f"{name}: no folder with a config.json is there; name a saved model of sentence embeddings"
     is_here = name != SENTENCE_MODEL or is_whole(cache_folder(_FOLDER)) or _packaged()
     return None if is_here else _INSTALL_IT

@@ -37,7 +37,7 @@ timeout) and `Transient` are tried again, `Rejected` fails this one item, and an
 function's name."""
 
 
-def name_of(function: Any) -> str:
+def function_name(function: Any) -> str:
     """Return the name of a function, for messages."""
     function = getattr(function, "func", function)  # of functools.partial
     return str(getattr(function, "__name__", type(function).__name__))
@@ -48,7 +48,7 @@ class FunctionProvider(PlainProvider):
 
     def __init__(self, kind: str, function: ModelFunction) -> None:
         self.kind = self.host = kind
-        self._function, name = function, name_of(function)
+        self._function, name = function, function_name(function)
         self._name = f"function {name}" if kind == "function" else f"function {name} of provider {kind}"
         self._wanted = _keywords(function) & {"labels", "sample", "sampling"}
         self.shows_choices = "labels" in self._wanted

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from amendment.errors import LedgerError
 from amendment.files import full_disk, is_full
-from amendment.hashing import HASH_PREFIX, name_of
+from amendment.hashing import HASH_PREFIX, hash_name
 from amendment.text import plain
 
 VERSION = 3
@@ -247,7 +247,7 @@ class Reader:
             for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):
                 problems += [] if _is_whole(raw, checksum) else [_changed(attempt)]
             for name, body in self._db.execute(_REQUESTS):
-                is_same = isinstance(body, bytes) and (name_of(body) == name or not str(name).startswith(HASH_PREFIX))
+                is_same = isinstance(body, bytes) and (hash_name(body) == name or not str(name).startswith(HASH_PREFIX))
                 lost = f"the request {name} is missing, or not what was written; restore the ledger from a copy"
                 problems += [] if is_same else [lost]
         except sqlite3.Error as fault:

@@ -27,7 +27,7 @@ from amendment.libraries import first_line, unreachable, without_bars
 from amendment.llm.cached_models import MANIFEST
 from amendment.llm.generation import BatchSettings, GenerationOptions, choose, end_tokens, sample, score
 from amendment.llm.kv_cache import PrefixCache, no_check
-from amendment.llm.opening import SAFE_LOADING, folder_of, folder_problems, is_folder
+from amendment.llm.opening import SAFE_LOADING, find_folder, folder_problems, is_folder
 from amendment.llm.packed import pack_frozen, threads_for
 from amendment.llm.provider import PlainProvider, RawReply, write_plain
 from amendment.llm.rendering import Renderer, Sampled, common_prefix, read_answer
@@ -366,7 +366,7 @@ def _find_folder(spec: LocalSpec, source: str) -> Path:
     """Return the folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need
     be."""
     if is_folder(source):
-        folder = folder_of(source)
+        folder = find_folder(source)
     else:
         try:
             name, revision = split_revision(source)

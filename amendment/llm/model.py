@@ -12,14 +12,14 @@ from typing import Any, Literal, NamedTuple
 from amendment import __version__
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Transient
 from amendment.llm.client import Calls
-from amendment.llm.functions import FunctionProvider, ModelFunction, name_of
+from amendment.llm.functions import FunctionProvider, ModelFunction, function_name
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
 from amendment.llm.prices import FREE, MOST_OUTPUT
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Answer, Request
 from amendment.llm.transport import Online, Transport
-from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
+from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, last_text
 from amendment.text import Layout, tagged
 
 
@@ -63,7 +63,7 @@ class Model:
         the function's, stands in verdicts. Its replies are kept as long as this object; a run keeps them on disk."""
         if not callable(function):
             raise ConfigError(f"found {function!r:.80}, expected a model or a function from messages to text")
-        name = name or name_of(function)
+        name = name or function_name(function)
         provider = FunctionProvider("function", function)
         return cls(name=name, model=name, provider=provider, calls=Calls(Ledger()), sampling=Sampling())
 
@@ -104,7 +104,7 @@ class Model:
         `shared`. Raises ConfigError for what the model's provider cannot do, before anything is sent."""
         self._check_abilities(prefill, scored)
         if self._layout == "tags":
-            shared = len(tagged(text_of(messages)[:shared]))
+            shared = len(tagged(last_text(messages)[:shared]))
             messages = tuple(
                 message.model_copy(update={"content": tagged(message.content)})
                 if isinstance(message.content, str)
@@ -223,7 +223,7 @@ def usable(answer: Answer, step: str) -> Messages:
     reply = answer.reply
     if reply.finish_reason == "refusal":
         raise Unusable("refused", f"{step}: the model refused")
-    if not reply.messages or not (text_of(reply.messages).strip() or reply.messages[-1].tool_calls):
+    if not reply.messages or not (last_text(reply.messages).strip() or reply.messages[-1].tool_calls):
         raise Unusable("invalid", f"{step}: the reply is empty")
     return reply.messages
 

@@ -194,7 +194,7 @@ def _limits(spec: Spec) -> Limits:
 def shown_name(spec: Spec) -> str:
     """Return the name that records show: of a folder its last part, since a path says more than it should."""
     if isinstance(spec, LocalSpec) and is_folder(spec.model):
-        return folder_of(spec.model).resolve().name
+        return find_folder(spec.model).resolve().name
     if isinstance(spec, SimulatedSpec):
         return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and is asked again
     return spec.model
@@ -216,7 +216,7 @@ def is_folder(model: str) -> bool:
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).is_dir()
 
 
-def folder_of(model: str) -> Path:
+def find_folder(model: str) -> Path:
     """Return the folder that a path means; a `~` of nobody's is left as it is, and then not found."""
     return Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises where there is no home
 
@@ -227,7 +227,7 @@ def _local_problems(spec: LocalSpec) -> list[str]:
     if spec.model == EMBEDDED or is_gguf(spec.model):
         return problems + conversion_problems(spec.model)
     if is_folder(spec.model):
-        return problems + folder_problems(folder_of(spec.model))
+        return problems + folder_problems(find_folder(spec.model))
     unknown = None if lacks else hub_problem(spec.model)
     return problems + ([unknown] if unknown else [])
 

@@ -19,7 +19,7 @@ from amendment.hashing import canonical_json
 from amendment.keys import redact
 from amendment.llm.provider import Meter
 from amendment.llm.requests import Reply, Request, Usage
-from amendment.records import FinishReason, Message, Messages, ToolCall, text_of
+from amendment.records import FinishReason, Message, Messages, ToolCall, last_text
 
 _MOST_TOKENS = 2**53
 """No count of tokens is larger."""
@@ -176,7 +176,7 @@ def _finish(told: FinishReason, messages: Messages, usage: Usage | None, request
     or a tool call: thinking took all of it."""
     limit = None if request.choices else request.sampling.max_tokens
     is_used = limit is not None and usage is not None and usage.output_tokens >= limit
-    is_empty = not text_of(messages).strip() and not any(message.tool_calls for message in messages)
+    is_empty = not last_text(messages).strip() and not any(message.tool_calls for message in messages)
     return "length" if told in ("stop", "other") and is_used and is_empty else told
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import Field
 
-from amendment.hashing import canonical_json, name_of
+from amendment.hashing import canonical_json, hash_name
 from amendment.records import FinishReason, Message, Messages, Origin, Record, Sampling
 
 REQUEST_TOKENS = 64
@@ -74,7 +74,7 @@ class Request(Record):
     @cached_property
     def id(self) -> str:
         """Return the content hash under which ledger and records know this request."""
-        return name_of(self.body)
+        return hash_name(self.body)
 
 
 class Usage(Record):

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.llm.model import Model, Unusable, usable
-from amendment.records import Comparison, text_of, user
+from amendment.records import Comparison, last_text, user
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.sampling import weighted_difference, weighted_mean
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 from amendment.text import Template, fence
 
 LEVEL, FLIPS = 0.05, 9_999
@@ -49,8 +49,8 @@ class LabelledRow(NamedTuple):
 
     def is_against(self, principle: str) -> bool:
         """Whether people prefer one answer, and both the judge and this principle of it the other."""
-        side, p = side_of(self.y), self.by_principle.get(principle)
-        return p is not None and side_of(self.p) * side < 0 and side_of(p) * side < 0
+        side, p = read_side(self.y), self.by_principle.get(principle)
+        return p is not None and read_side(self.p) * side < 0 and read_side(p) * side < 0
 
 
 class ProposedRule(NamedTuple):
@@ -82,7 +82,7 @@ def principle_table(rows: Sequence[LabelledRow]) -> list[dict[str, Any]]:
     table: list[dict[str, Any]] = []
     for name in sorted({name for row in rows for name in row.by_principle}):
         asked = [row for row in rows if name in row.by_principle]
-        decided = [row for row in asked if side_of(row.by_principle[name]) and side_of(row.y)]
+        decided = [row for row in asked if read_side(row.by_principle[name]) and read_side(row.y)]
         agreement = weighted_mean(
             [_agreement(row.by_principle[name], row.y) for row in decided],
             [row.inclusion for row in decided],
@@ -126,7 +126,7 @@ def rule_tests(
 def _agreement(p: float, y: float) -> float:
     """Return the chance that a person who labelled agrees: y for a, 1 - y for b, one half where the judge decides
     neither."""
-    side = side_of(p)
+    side = read_side(p)
     return 0.5 if not side else y if side > 0 else 1 - y
 
 
@@ -177,7 +177,7 @@ async def propose(
     blocks = fence({"rules": stated, "disagreements": [_cut(shown) for shown in differences[:BATCH]]})
     answer = await model.ask(user(_QUESTION.fill({**blocks, "most": str(RULES)})))
     try:
-        text = text_of(usable(answer, "amend"))
+        text = last_text(usable(answer, "amend"))
         entries = json.loads(text[text.find("[") : text.rfind("]") + 1])
     except Unusable as fault:
         return [], Counter({f"replies {fault.outcome}": 1})

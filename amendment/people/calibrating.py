@@ -29,7 +29,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Calibration:
+class FittedCalibration:
     """A fitted calibrator and what it was worth on the labels it was fitted to, cross-fitted."""
 
     calibrator: Calibrator
@@ -82,7 +82,7 @@ class Calibration:
         }
 
 
-def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", seed: int) -> Calibration:
+def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", seed: int) -> FittedCalibration:
     """Fit to all of these labels, which must be open ones; same items and seed, same result.
 
     Raises DataError where `calibration_refused` says why.
@@ -95,7 +95,7 @@ def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", 
     crossed = cross_fitted(method, p, y, weights, prompts, folds=FOLDS, seed=seed)
     before, after = (calibration_report(x, y, weights=weights, clusters=prompts, seed=seed) for x in (p, crossed))
     gain = calibration_gain(p, crossed, y, weights=weights, clusters=prompts, seed=seed)
-    return Calibration(fit_calibrator(method, p, y, weights), before, after, gain, seed)
+    return FittedCalibration(fit_calibrator(method, p, y, weights), before, after, gain, seed)
 
 
 def calibration_refused(items: Sequence[LabelledItem], *, method: Method = "temperature") -> str:

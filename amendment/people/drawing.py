@@ -27,7 +27,7 @@ from amendment.errors import AmendmentError
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.people.samples import SampledItem, SpotCheckSettings
 from amendment.preference.deciding import CHECKED, Construction, RunPairs, decide_pairs, reasons_shown
-from amendment.records import Comparison, text_of
+from amendment.records import Comparison, last_text
 from amendment.statistics.intervals import Floats
 
 NEAR = 1e-9
@@ -235,7 +235,7 @@ def exported_comparisons(run: RunPairs) -> list[DatasetComparison]:
     for row in run.checked_judgements:
         if row.p_a is None or row.rater_kind == "verifier" or row.comparison_id not in pairs:
             continue
-        shorter, longer = sorted(len(text_of(run.texts.candidates[name].messages)) for name in (row.a, row.b))
+        shorter, longer = sorted(len(last_text(run.texts.candidates[name].messages)) for name in (row.a, row.b))
         exported[row.comparison_id] = DatasetComparison(
             Comparison(row.prompt_id, row.a, row.b),
             row.p_a,

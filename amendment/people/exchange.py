@@ -48,7 +48,7 @@ from amendment.people.samples import (
 )
 from amendment.people.store import Labels
 from amendment.tables import Row, read_rows
-from amendment.text import alike_names, plain, safe_cell, text_of_cell, tidy_name
+from amendment.text import alike_names, plain, read_cell, safe_cell, tidy_name
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
@@ -399,7 +399,7 @@ def read_labels(
     mistakes: dict[tuple[str, str], list[Row]] = {}
     labels: dict[tuple[str, str, int], dict[datetime, Label]] = {}
     for row in rows:
-        cells = {name: text_of_cell(cell) if isinstance(cell, str) else cell for name, cell in row.values.items()}
+        cells = {name: read_cell(cell) if isinstance(cell, str) else cell for name, cell in row.values.items()}
         cells = {name: cell for name, cell in cells.items() if cell not in (None, []) and str(cell).strip()}
         if not {"choice", "confidence", "principle", "comment"} & cells.keys():
             continue

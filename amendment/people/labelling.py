@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from amendment.audit.ceiling import Requirements
 from amendment.audit.planning import outlook, still_needed
-from amendment.constitutions import Constitution, principles_of
+from amendment.constitutions import Constitution, list_principles
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.people.queue import labels_missing
@@ -138,7 +138,7 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK) -> ToLabel:
     rules = [
         Constitution.model_validate_json(path.read_bytes()) for path in sorted(folder.glob("constitutions/*.json"))
     ]
-    principles = tuple(PrincipleText(id=drawn.id, statement=drawn.principle.rule) for drawn in principles_of(rules))
+    principles = tuple(PrincipleText(id=drawn.id, statement=drawn.principle.rule) for drawn in list_principles(rules))
     judging = config.get("judging") or {}
     cascade = judging.get("cascade") or []
     earlier = cascade.get("then", []) if isinstance(cascade, dict) else cascade  # as an earlier version wrote it

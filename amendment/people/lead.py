@@ -23,7 +23,7 @@ from amendment.preference.aggregate import person_votes
 from amendment.records import Messages
 from amendment.statistics import Estimate
 from amendment.statistics.sampling import weighted_mean
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 from amendment.text import transcript
 
 LONGEST_EXCERPT = 160
@@ -112,7 +112,7 @@ def _dispute(question: LabelQuestion, decided: Label | None) -> dict[str, object
 
 def _split(votes: Iterable[float]) -> list[int]:
     """Return how many people chose each answer, the more frequent first: nobody learns which one."""
-    return sorted(Counter(side for side in map(side_of, votes) if side).values(), reverse=True)
+    return sorted(Counter(side for side in map(read_side, votes) if side).values(), reverse=True)
 
 
 def _agree(votes: Mapping[str, float], one: str, other: str) -> float | None:

@@ -17,9 +17,9 @@ from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, GateOutcom
 from amendment.people.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.beside import Beside, ItemSides, beside
-from amendment.statistics.intervals import FEWEST_ITEMS, codes_of
+from amendment.statistics.intervals import FEWEST_ITEMS, number_names
 from amendment.statistics.sampling import weighted_mean
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 LABELS = "the judge's labels"
 """Whom the gates of people and orders speak of: what the judges together put on the exported pairs."""
@@ -103,20 +103,20 @@ def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
     chances, prompts = _design([item for item, *_ in rows])
     said = np.array([(judge, sum(people), len(people)) for _, judge, people in rows], np.float64)
     judge, total, count = said.reshape(-1, 3).T
-    return beside(ItemSides(judge, total, count, count, 1 / np.array(chances), codes_of(prompts)[0]))
+    return beside(ItemSides(judge, total, count, count, 1 / np.array(chances), number_names(prompts)[0]))
 
 
 def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int, list[int]]]:
     """Return the items on which the judge and at least one person decide, with their sides."""
     for item in items:
-        judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
+        judge, people = read_side(item.item.p_a), [side for side in map(read_side, item.votes) if side]
         if judge and people:
             yield item, judge, people
 
 
 def among_people(votes: Iterable[float]) -> float | None:
     """Return the share of pairs of decided people who say the same, by their votes; None without a pair."""
-    pairs = list(combinations([side for side in map(side_of, votes) if side], 2))
+    pairs = list(combinations([side for side in map(read_side, votes) if side], 2))
     return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
 
 

@@ -14,7 +14,7 @@ from amendment.people.queue import Queue, labels_missing
 from amendment.people.samples import Label, LabelQuestion, SampledItem, as_verdict
 from amendment.people.store import Labels
 from amendment.preference.aggregate import person_votes
-from amendment.records import Verdict, text_of
+from amendment.records import Verdict, last_text
 from amendment.simulator import SIMULATED_PERSON, panel
 
 
@@ -74,7 +74,7 @@ def _let_simulated_people_answer(
             if shown is None:
                 del busy[annotator]
                 continue
-            prompt, first, second = map(text_of, (shown.question.prompt, *shown.answers))
+            prompt, first, second = map(last_text, (shown.question.prompt, *shown.answers))
             choice = panel(prompt, first, second, seed=seed, raters=annotators)[number]
             label = shown.label(annotator, uuid=secrets.token_hex(16), choice=choice)
             labels.add(label)

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from amendment.audit.figures import Section, loss, number, percent, points
 from amendment.audit.gates import Gate
 from amendment.errors import DataError
-from amendment.people.calibrating import Calibration
+from amendment.people.calibrating import FittedCalibration
 from amendment.people.people_gate import (
     GATE_RULES,
     agreement_with_people,
@@ -32,7 +32,7 @@ from amendment.statistics.beside import Beside
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.intervals import json_values
 from amendment.statistics.sampling import UNEVEN, PowerTuned, effective_rows, prediction_powered, weighted_mean
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 from amendment.text import table
 
 KEY = "spot_check"
@@ -145,7 +145,7 @@ def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedProba
     asked = {labelled.item.comparison_id for labelled in used}
     others = [row for name, row in exported.items() if name not in asked]
     return prediction_powered(
-        [labelled.p_people if side_of(labelled.item.p_a) >= 0 else 1 - labelled.p_people for labelled in used],
+        [labelled.p_people if read_side(labelled.item.p_a) >= 0 else 1 - labelled.p_people for labelled in used],
         [max(labelled.item.p_a, 1 - labelled.item.p_a) for labelled in used],
         [max(row.p_a_raw, 1 - row.p_a_raw) for row in others],
         clusters=[labelled.item.prompt_id for labelled in used],
@@ -271,7 +271,7 @@ def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
         yield "labels needed without the judge, as a multiple of those given", number(accuracy.labels_saved)
 
 
-def preview_lines(agreement: Estimate, calibration: Calibration | None, refused: str) -> list[str]:
+def preview_lines(agreement: Estimate, calibration: FittedCalibration | None, refused: str) -> list[str]:
     """Describe the open labels while others are missing or sealed; `refused` says why they cannot be calibrated."""
     figures = [["figure", "value"], ["the judge's labels agree with a person", percent(agreement)]]
     lines = ["# Preview", "", "By open labels alone: sealed ones wait for the certificate.", "", *table(figures), ""]

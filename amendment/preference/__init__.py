@@ -1,6 +1,6 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
-from amendment.preference.aggregate import RaterVote, aggregate_verdicts, decide, majority, majority_of
+from amendment.preference.aggregate import RaterVote, aggregate_verdicts, decide, majority, take_majority
 from amendment.preference.folder import load_judge_folder, shipped_judges
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.pairs import PairSettings, make_pairs
@@ -30,9 +30,9 @@ __all__ = [
     "escalate",
     "load_judge_folder",
     "majority",
-    "majority_of",
     "make_pairs",
     "rank_adaptively",
     "register_protocol",
     "shipped_judges",
+    "take_majority",
 ]

@@ -27,9 +27,9 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from amendment.constitutions import Constitution
-from amendment.preference.readings import VerdictReading, by_comparison, comparison_of, readings_of
+from amendment.preference.readings import VerdictReading, by_comparison, find_comparison, make_readings
 from amendment.records import LABELLERS, Comparison, Judgement, Verdict
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 Disagreement = Literal["mean", "tie", "drop"]
 Orders = Literal["both", "random", "first", "asked"]
@@ -51,7 +51,7 @@ class Weighting(NamedTuple):
 _PLAIN = Weighting()
 
 
-def weightings_of(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Weighting]:
+def weigh_principles(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Weighting]:
     """The standing of every principle, by its reference.
 
     `by_weight=False` lets all weigh alike, as is right where a few were drawn by weight: it would count twice.
@@ -85,8 +85,8 @@ def aggregate_verdicts(
     `comparison` names the two answers where more than two were shown. Raises ValueError for verdicts of different
     comparisons.
     """
-    between = comparison or comparison_of(verdicts)
-    cells = cells_of(readings_of(verdicts, between), orders=orders)
+    between = comparison or find_comparison(verdicts)
+    cells = list_cells(make_readings(verdicts, between), orders=orders)
     outcome = _decided(cells, weightings or {}, combine, disagreement)
     return _judgement(between, verdicts, outcome, raters={cell.rater for cell in cells})
 
@@ -102,18 +102,18 @@ class RaterVote(NamedTuple):
     @classmethod
     def of(cls, p: float) -> RaterVote:
         """The vote of a rater of whom nothing but P(a) is known."""
-        return cls(side_of(p), p)
+        return cls(read_side(p), p)
 
 
 def majority(verdicts: Sequence[Verdict]) -> Judgement:
     """The judgement of several raters with one vote each. Raises ValueError for verdicts of different comparisons."""
-    between = comparison_of(verdicts)
+    between = find_comparison(verdicts)
     votes = rater_votes(verdicts, between)
-    outcome = _Outcome(majority_of(votes.values()), None)
+    outcome = _Outcome(take_majority(votes.values()), None)
     return _judgement(between, verdicts, outcome, raters=votes)
 
 
-def majority_of(votes: Iterable[RaterVote]) -> float | None:
+def take_majority(votes: Iterable[RaterVote]) -> float | None:
     """P(a) by majority; None without a vote.
 
     It is the mean of the votes' own P, ties counted half; 0.5 where the majority says tie; and the share of votes where
@@ -125,13 +125,13 @@ def majority_of(votes: Iterable[RaterVote]) -> float | None:
     if not side:
         return None if side is None else 0.5
     p = fmean(vote.p for vote in votes)
-    return p if side_of(p) == side else fmean((1 + vote.side) / 2 for vote in votes)
+    return p if read_side(p) == side else fmean((1 + vote.side) / 2 for vote in votes)
 
 
 def side_in_order(sides: Collection[int], mean: float) -> int:
     """The side that the readable votes of one displayed order take: `sides` are theirs, `mean` is their mean P(a)."""
     different = set(sides)
-    return different.pop() if len(different) == 1 else side_of(mean)
+    return different.pop() if len(different) == 1 else read_side(mean)
 
 
 def side_over_orders(sides: Collection[int | None]) -> int | None:
@@ -205,7 +205,7 @@ def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
 def rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, RaterVote]:
     """The vote of each rater that does not abstain, over orders and samples, in the order of their names."""
     read: dict[str, dict[str, list[VerdictReading]]] = defaultdict(lambda: defaultdict(list))
-    for reading in readings_of(verdicts, comparison):
+    for reading in make_readings(verdicts, comparison):
         read[reading.rater][reading.seen].append(reading)
     votes = {rater: _vote(list(read[rater].values())) for rater in sorted(read)}
     return {rater: vote for rater, vote in votes.items() if vote is not None}
@@ -243,7 +243,7 @@ class Cell(NamedTuple):
         return "a" in self.by_order and "b" in self.by_order
 
 
-def cells_of(readings: Iterable[VerdictReading], *, orders: Orders) -> list[Cell]:
+def list_cells(readings: Iterable[VerdictReading], *, orders: Orders) -> list[Cell]:
     """Every rater's answer by every principle, in the order of their names, of those that were read in the orders that
     `orders` asks for (see `aggregate_verdicts`)."""
     read: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -292,7 +292,7 @@ def _decided(
         outcome = _weighed(
             [cell for cell in cells if _weighting(cell, weightings).tier == tier], weightings, disagreement
         )
-        if outcome.p_a is None or side_of(outcome.p_a):
+        if outcome.p_a is None or read_side(outcome.p_a):
             return outcome
     return _Outcome(0.5, _is_consistent(cells, weightings))
 
@@ -311,7 +311,7 @@ def _vetoes(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> dict[
     for principle, of_principle in hard.items():
         orders = sorted({order for cell in of_principle for order in cell.by_order})
         means = [0.5 + fsum(_parts(of_principle, {}, order).values()) for order in orders]
-        sides = {side_of(p) if abs(p - 0.5) > VETO_MARGIN else 0 for p in means}
+        sides = {read_side(p) if abs(p - 0.5) > VETO_MARGIN else 0 for p in means}
         if len(sides) == 1 and (side := sides.pop()):
             vetoes[principle] = side
     return vetoes
@@ -323,7 +323,7 @@ def _weighed(cells: Sequence[Cell], weightings: Mapping[str, Weighting], disagre
     if is_consistent is False and disagreement != "mean":
         return _Outcome(0.5 if disagreement == "tie" else None, is_consistent)
     p_a = min(max(0.5 + fsum(parts.values()), 0.0), 1.0)
-    side = side_of(p_a)
+    side = read_side(p_a)
     if not side:
         return _Outcome(0.5, is_consistent)
     decisive = max(parts, key=lambda principle: (side * parts[principle], principle))
@@ -349,7 +349,7 @@ def _is_consistent(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -
     twice = [cell for cell in cells if cell.is_in_both]
     if not twice:
         return None
-    sides = {side_of(0.5 + fsum(_parts(twice, weightings, order).values())) for order in ("a", "b")}
+    sides = {read_side(0.5 + fsum(_parts(twice, weightings, order).values())) for order in ("a", "b")}
     return len(sides) == 1
 
 

@@ -31,7 +31,7 @@ from amendment.preference.first_verdicts import FirstVerdicts
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import Parsed
 from amendment.preference.protocols import JudgeQuestion, JudgeRequest
-from amendment.records import Message, Messages, Origin, text_of, user
+from amendment.records import Message, Messages, Origin, last_text, user
 
 _OPENING = "Your verdict could not be read"
 """The complaint in a question that is asked once more begins so; the simulated world recognises it by these words."""
@@ -83,7 +83,7 @@ class JudgeModel:
                     f"models.{self.model.name}: found {key}: true, and its server rejects {refused[0]}; take the key "
                     f"out, or use a server that can do it. The server: {fault}"
                 ) from fault
-            parsed: Sequence[Parsed] = [Parsed(invalid=_reason_of(fault))] * request.parts
+            parsed: Sequence[Parsed] = [Parsed(invalid=_explain_fault(fault))] * request.parts
             if self._first and isinstance(fault, Transient):
                 self._first.add(parsed, None)
             origin = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
@@ -203,27 +203,29 @@ class JudgeModel:
             messages = with_complaint(request.plain_messages, answer.reply, complaint=complaint, form=form)
             return await self.model.ask(messages, sample=request.question.sample)
         except (Rejected, Transient) as fault:
-            _reason_of(fault)
+            _explain_fault(fault)
             return answer
 
 
 def with_complaint(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
     """The conversation so far, the model's answer, and the parser's complaint with the form that it expects."""
-    answer = Message(role="assistant", content=text_of(reply.messages))
+    answer = Message(role="assistant", content=last_text(reply.messages))
     return (*messages, answer, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))
 
 
 def is_asked_again(messages: Messages) -> bool:
     """True where the conversation ends with such a complaint."""
-    return text_of(messages[-1:]).startswith(_OPENING)
+    return last_text(messages[-1:]).startswith(_OPENING)
 
 
 def _can_be_asked_again(reply: Reply) -> bool:
     """True for a reply with text to complain about: neither a refusal nor empty."""
-    return reply.finish_reason != "refusal" and reply.choice_logprobs is None and bool(text_of(reply.messages).strip())
+    return (
+        reply.finish_reason != "refusal" and reply.choice_logprobs is None and bool(last_text(reply.messages).strip())
+    )
 
 
-def _reason_of(fault: Rejected | Transient) -> str:
+def _explain_fault(fault: Rejected | Transient) -> str:
     """The reason for an invalid verdict. Raises the fault again where it says nothing about the question."""
     if isinstance(fault, Rejected):
         return f"rejected: {fault}"
@@ -237,7 +239,7 @@ def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
     reply, limit = answer.reply, answer.request.sampling.max_tokens
     if reply.finish_reason != "length" or limit is None or answer.request.choices:
         return parsed
-    is_begun = bool(text_of(reply.messages).strip())
+    is_begun = bool(last_text(reply.messages).strip())
     where = "the reply was cut at its limit of" if is_begun else "cut while thinking, at"
     return [part._replace(invalid=f"{where} {limit:,} tokens") for part in parsed]
 

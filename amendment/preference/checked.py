@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from amendment.constitutions import Constitution, DrawnPrinciple, principles_of
+from amendment.constitutions import Constitution, DrawnPrinciple, list_principles
 from amendment.llm.model import Ending
 from amendment.preference.panel import JudgedComparison
-from amendment.records import Candidate, Prompt, text_of
+from amendment.records import Candidate, Prompt, last_text
 from amendment.results import Estimate, Figure, Result, counted
 from amendment.statistics import share
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 from amendment.text import plain
 
 RATER = "check"
@@ -40,7 +40,7 @@ class CheckedComparisons:
     """What checks say of a run's comparisons; counted one by one."""
 
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
-        self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
+        self._principles = [drawn for drawn in list_principles(constitutions) if drawn.principle.check]
         checked = {drawn.id: drawn.principle for drawn in self._principles}
         self.has_hard = any(drawn.principle.hard for drawn in self._principles)
         """Checks decide some comparisons."""
@@ -86,8 +86,8 @@ class CheckedComparisons:
         self._counts["contrast pairs"] += drawn_by is not None
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
         for rater, judgement in judged.by_rater.items():
-            side = 0 if judgement.p_a is None else side_of(judgement.p_a)
-            agrees, is_flipped = side == side_of(preferred.p_a), judgement.consistent is False
+            side = 0 if judgement.p_a is None else read_side(judgement.p_a)
+            agrees, is_flipped = side == read_side(preferred.p_a), judgement.consistent is False
             self._undecided[rater] += side == 0 and not is_flipped
             self._flipped[rater].update({"n": is_flipped, "mean agrees": is_flipped and agrees})
             if side and not is_flipped:
@@ -127,7 +127,7 @@ class CheckedComparisons:
     ) -> _Preference | None:
         """Which answer passes every check of these principles, if only one does."""
         _, a, b = judged.comparison
-        texts = [text_of(answers[name].messages) for name in (a, b)]
+        texts = [last_text(answers[name].messages) for name in (a, b)]
         kept = [[self._is_kept(drawn.id, text, prompt.answer) for drawn in principles] for text in texts]
         passes = [False if False in by_principle else None if None in by_principle else True for by_principle in kept]
         if not principles or None in passes or passes[0] == passes[1]:

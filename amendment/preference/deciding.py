@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from amendment.data.store import Texts, Workspace, read_columns
-from amendment.preference.aggregate import RaterVote, majority_of, person_votes
+from amendment.preference.aggregate import RaterVote, person_votes, take_majority
 from amendment.preference.degenerate import fit_for_pairs
 from amendment.preference.filters import filter_keys, filter_pairs
 from amendment.preference.pairs import TIED_POOL, Ends, Paired, PairSettings, make_pairs
@@ -26,7 +26,7 @@ from amendment.preference.ranking import Ranking
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Proof, Verifier
 from amendment.records import LABELLERS, Candidate, Judgement, Pair, Part, Record, Verdict
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 Ties = Literal["drop", "keep"]
 JUDGED, IMPORTED = "judging/judgements", "inputs/judgements"
@@ -89,7 +89,7 @@ class Decided:
         """Return the same with the pairs of one more decider."""
         return replace(self, pairs=self.pairs + paired.pairs, left_out=self.left_out + paired.left_out)
 
-    def answers_of(self, pair: Pair, texts: Texts) -> Mapping[str, Candidate]:
+    def collect_answers(self, pair: Pair, texts: Texts) -> Mapping[str, Candidate]:
         """Return answers by id, those of the pair among them."""
         return self.answers.get(pair.comparison_id, texts.candidates) if self.answers else texts.candidates
 
@@ -259,14 +259,14 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
         if not labels:
             pairs.append(pair)
             continue
-        p_a = majority_of(map(RaterVote.of, labels.values()))
+        p_a = take_majority(map(RaterVote.of, labels.values()))
         assert p_a is not None
         p = _turned_as(pair, p_a)
         by_people: dict[str, Any] = {"decided_by": "person", "raters": tuple(sorted(labels))}
-        if side_of(p):
+        if read_side(p):
             counts["decided by people"] += 1
-            counts["people disagree with the judge"] += side_of(p) < 0
-            turned = pair if side_of(p) > 0 else _turned(pair)
+            counts["people disagree with the judge"] += read_side(p) < 0
+            turned = pair if read_side(p) > 0 else _turned(pair)
             pairs.append(turned.model_copy(update={**by_people, "p_chosen": max(p, 1 - p)}))
             continue
         reason = "people call it a tie" if 0.5 in labels.values() else "people disagree with each other"
@@ -312,7 +312,7 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
         p = _turned_as(pair, p)
         update, is_open = {"p_chosen_calibrated": p}, pair.decided_by not in (*LABELLERS, "verifier")
         if is_open and pair.p_chosen != 0.5:
-            opposite += side_of(p) < 0
+            opposite += read_side(p) < 0
             if is_used:
                 update["p_chosen"] = p
         pairs.append(pair.model_copy(update=update))

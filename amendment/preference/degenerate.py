@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.hashing import content_id
-from amendment.records import Candidate, Judgement, Message, Messages, Prompt, text_of
+from amendment.records import Candidate, Judgement, Message, Messages, Prompt, last_text
 
 EMPTY = "empty answer"
 MARKS = "marks of a template in an answer"
@@ -66,7 +66,7 @@ def fit_for_pairs(
     @lru_cache(NEIGHBOURS)
     def look(name: str) -> tuple[str | None, str]:
         candidate = candidates[name]
-        flaw = flaw_of(candidate.messages, prompts[candidate.prompt_id].messages)
+        flaw = find_flaw(candidate.messages, prompts[candidate.prompt_id].messages)
         return flaw, likeness(candidate.messages)
 
     for judgement in judgements:
@@ -80,7 +80,7 @@ def fit_for_pairs(
             yield judgement
 
 
-def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
+def find_flaw(answer: Messages, prompt: Messages = ()) -> str | None:
     """The reason why an answer should be neither chosen nor rejected, whatever it is compared with; None for most.
 
     A mark that the prompt has too is quoted, and no flaw: people ask about chat templates.
@@ -88,13 +88,13 @@ def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
     if is_empty(answer):
         return EMPTY
     marks = {mark for text in _written(answer) for mark in _MARK.findall(text)}
-    asked = " ".join(text_of((message,)) for message in prompt)
+    asked = " ".join(last_text((message,)) for message in prompt)
     return MARKS if any(mark.strip() not in asked for mark in marks) else None
 
 
 def is_empty(answer: Messages) -> bool:
     """True for an answer that ends with nothing but white space or invisible characters. A tool call is an answer."""
-    return not _words(text_of(answer)) and not answer[-1].tool_calls
+    return not _words(last_text(answer)) and not answer[-1].tool_calls
 
 
 def likeness(answer: Messages) -> str:
@@ -128,7 +128,7 @@ def writer_and_text(candidate: Candidate) -> int:
 
 def _texts(message: Message) -> tuple[str, str]:
     """The text of a message, and the thinking before it."""
-    return text_of((message,)), message.thinking or ""
+    return last_text((message,)), message.thinking or ""
 
 
 def _calls(message: Message) -> list[dict[str, Any]]:
@@ -162,7 +162,7 @@ class Pool(NamedTuple):
         return list(combinations(self.candidates, 2))
 
 
-def pool_of(candidates: Iterable[Candidate]) -> Pool:
+def make_pool(candidates: Iterable[Candidate]) -> Pool:
     """The candidates that can be compared. Identical texts count once, for their first writer.
 
     Words are identical whatever the white space between them: a judge is not paid for comparing such answers.

@@ -59,7 +59,7 @@ class Drawn(NamedTuple):
         """The ending under a name that no other draw of the stage has."""
         return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
 
-    def of_hint(self, prompt: Prompt, sample: int) -> Drawn:
+    def without_hint(self, prompt: Prompt, sample: int) -> Drawn:
         """The same as a draw of the prompt without its hint, whose template the answer names."""
         answer = self.answer
         if answer is not None:

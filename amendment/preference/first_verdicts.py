@@ -20,7 +20,7 @@ from amendment.llm.replies import shown
 from amendment.llm.requests import Answer
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import Parsed
-from amendment.records import text_of
+from amendment.records import last_text
 
 FIRST = 10
 """At least one of this many first questions must get a readable verdict."""
@@ -46,7 +46,7 @@ class FirstVerdicts:
         if not self._model.calls.stops_early:
             return
         is_new = answer is None or self._model.calls.ledger.is_new(str(answer.origin.request))
-        reply = text_of(answer.reply.messages).strip() if answer else ""
+        reply = last_text(answer.reply.messages).strip() if answer else ""
         is_begun = bool(reply) and answer is not None and answer.reply.choice_logprobs is not None
         is_restarted = is_begun and prefill is not None and prefill[: len(reply)] == reply[: len(prefill)]
         self._unread[is_new] += 1

@@ -26,13 +26,13 @@ from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
-from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weightings_of
+from amendment.preference.aggregate import Disagreement, Weighting, aggregate_verdicts, weigh_principles
 from amendment.preference.asking import JudgeModel
 from amendment.preference.folder import JudgeFolder, load_judge_folder
 from amendment.preference.parsers import LEAST_MASS, Parsed
 from amendment.preference.protocols.contract import Unit
 from amendment.preference.protocols.question import JudgeQuestion, QuestionSetup, fenced
-from amendment.preference.readings import log_odds_of, sigmoid
+from amendment.preference.readings import read_log_odds, sigmoid
 from amendment.preference.reward import JudgeReward
 from amendment.records import (
     Candidate,
@@ -44,7 +44,7 @@ from amendment.records import (
     Part,
     Prompt,
     Verdict,
-    criteria_of,
+    parse_criteria,
     user,
 )
 from amendment.sync import run_sync
@@ -130,7 +130,7 @@ class Judge:
     @cached_property
     def weightings(self) -> dict[str, Weighting]:
         """The weight of each principle. Those drawn by weight weigh alike, or weights would count twice."""
-        return weightings_of(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
+        return weigh_principles(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
 
     @classmethod
     def from_folder(
@@ -270,7 +270,7 @@ class Judge:
             return (await self.compare_async(prompt=prompt, a=answer, b=reference)).p_a
         by_principle: dict[str, list[float]] = defaultdict(list)
         for verdict in await self.answer_verdicts(prompt, answer):
-            log_odds = log_odds_of(verdict)
+            log_odds = read_log_odds(verdict)
             if log_odds is not None:
                 by_principle[verdict.principle_id or ""].append(sigmoid(log_odds))
             elif verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
@@ -332,7 +332,7 @@ class Judge:
         """The prompt's, or else the folder's; none for a judge that takes none."""
         if not self.folder.protocol.takes_criteria:
             return ()
-        own = self.criteria(prompt) if self.criteria else criteria_of(prompt.criteria)
+        own = self.criteria(prompt) if self.criteria else parse_criteria(prompt.criteria)
         return tuple(own) or self.folder.criteria
 
     def _criteria(self, prompt: Prompt, drawn: DrawnPrinciple | None) -> tuple[Criterion, ...]:

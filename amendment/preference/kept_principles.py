@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from amendment.constitutions import Constitution, principles_of
-from amendment.records import Candidate, Prompt, text_of
+from amendment.constitutions import Constitution, list_principles
+from amendment.records import Candidate, Prompt, last_text
 from amendment.results import Figure, Result
 
 
@@ -14,7 +14,7 @@ class KeptAnswers:
     """Counts of answers by principle and by what they are, such as drafts and revisions; the order does not matter."""
 
     def __init__(self, constitutions: Sequence[Constitution]) -> None:
-        self._principles = [drawn for drawn in principles_of(constitutions) if drawn.principle.check]
+        self._principles = [drawn for drawn in list_principles(constitutions) if drawn.principle.check]
         self._counts: dict[str, dict[str, Counter[str]]] = {drawn.id: {} for drawn in self._principles}
         self._by_category: dict[tuple[str, str], dict[str, Counter[str]]] = {}
         self._reasons: dict[str, str] = {}
@@ -23,7 +23,7 @@ class KeptAnswers:
         """Check an answer by every principle that applies to its prompt."""
         for drawn in self._principles:
             if drawn.principle.applies_to(prompt.category, prompt.tags):
-                checked = drawn.principle.check_answer(text_of(answer.messages), prompt.answer)
+                checked = drawn.principle.check_answer(last_text(answer.messages), prompt.answer)
                 self.count(drawn.id, prompt.category, kind, checked.is_kept, checked.reason)
 
     def count(self, name: str, category: str | None, kind: str, is_kept: bool | None, reason: str) -> None:

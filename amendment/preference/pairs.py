@@ -15,7 +15,7 @@ from pydantic import Field
 
 from amendment.hashing import content_id
 from amendment.records import Candidate, DecidedBy, Judgement, Pair, Part, Preference, Prompt, RaterKind
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 TIED_POOL = "all answers tied"
 NOT_ENDS, LOST = "not best or worst", "best lost to worst"
@@ -90,7 +90,7 @@ def _selected(
     best, worst = ends or _ends_by_mean(readable)
     chosen = [judgement for judgement in readable if {judgement.a, judgement.b} == {best, worst}]
     left_out[NOT_ENDS] += len(readable) - len(chosen)
-    if chosen and best and p_of(chosen[0], best) < 0.5:
+    if chosen and best and p_better(chosen[0], best) < 0.5:
         left_out[LOST] += 1
         return []
     return chosen
@@ -100,12 +100,12 @@ def _ends_by_mean(judged: Sequence[Judgement]) -> Ends:
     won: dict[str, list[float]] = defaultdict(list)
     for judgement in judged:
         for candidate in (judgement.a, judgement.b):
-            won[candidate].append(p_of(judgement, candidate))
+            won[candidate].append(p_better(judgement, candidate))
     ranked = sorted(won, key=lambda candidate: (fmean(won[candidate]), candidate))
     return ranked[-1], ranked[0]
 
 
-def p_of(judgement: Judgement, candidate: str) -> float:
+def p_better(judgement: Judgement, candidate: str) -> float:
     """Return P(this candidate is better) of a judgement that could be read."""
     assert judgement.p_a is not None
     return judgement.p_a if judgement.a == candidate else 1 - judgement.p_a
@@ -113,7 +113,7 @@ def p_of(judgement: Judgement, candidate: str) -> float:
 
 def _is_tie(judgement: Judgement, settings: PairSettings) -> bool:
     assert judgement.p_a is not None
-    return not side_of(judgement.p_a, settings.min_margin)
+    return not read_side(judgement.p_a, settings.min_margin)
 
 
 def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:

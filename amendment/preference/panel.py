@@ -25,12 +25,12 @@ from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, item_ending
-from amendment.preference.aggregate import RaterVote, majority_of
+from amendment.preference.aggregate import RaterVote, take_majority
 from amendment.preference.judge import Judge
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.statistics import share
 from amendment.statistics.logistic import stack
-from amendment.statistics.sides import HALF, side_of
+from amendment.statistics.sides import HALF, read_side
 
 JuryKind = Literal["mean", "majority", "weighted"]
 FEWEST_LABELS = 30
@@ -64,7 +64,7 @@ def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKin
         return result
     p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
     votes = (RaterVote.of(p) for p in p_by_rater.values() if p is not None)
-    return result._replace(judgement=_with_p(judgement, majority_of(votes), p_by_rater))
+    return result._replace(judgement=_with_p(judgement, take_majority(votes), p_by_rater))
 
 
 def _with_p(judgement: Judgement, p_a: float | None, p_by_rater: Mapping[str, float | None]) -> Judgement:
@@ -72,7 +72,7 @@ def _with_p(judgement: Judgement, p_a: float | None, p_by_rater: Mapping[str, fl
 
     A principle decided it only where the jury stands on the side of the mean, which is that principle's.
     """
-    is_same_side = p_a is not None and judgement.p_a is not None and side_of(p_a) == side_of(judgement.p_a) != 0
+    is_same_side = p_a is not None and judgement.p_a is not None and read_side(p_a) == read_side(judgement.p_a) != 0
     raters = tuple(sorted(rater for rater, p in p_by_rater.items() if p is not None))
     decisive = judgement.decisive if is_same_side else None
     return judgement.model_copy(update={"p_a": p_a, "raters": raters, "decisive": decisive})
@@ -266,7 +266,7 @@ class PanelCounts:
 
     def _add_sides(self, result: JudgedComparison) -> None:
         votes = {rater: result.by_rater[rater].p_a for rater in self.judges if rater in result.by_rater}
-        sides = {rater: side_of(p) for rater, p in votes.items() if p is not None}
+        sides = {rater: read_side(p) for rater, p in votes.items() if p is not None}
         for first, second in combinations(sides, 2):
             self._agreed[first, second][sides[first] == sides[second]] += 1
         if len(sides) > 1:
@@ -337,6 +337,6 @@ class JudgeCount:
 
 def _agreement(p_a: float | None, label: float | None) -> float:
     """1 on people's side, 0 on the other, half on neither; nan where they have not decided."""
-    if p_a is None or label is None or not side_of(label):
+    if p_a is None or label is None or not read_side(label):
         return math.nan
-    return (1 + side_of(p_a) * side_of(label)) / 2
+    return (1 + read_side(p_a) * read_side(label)) / 2

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from amendment.data.replies import json_objects
 from amendment.llm.requests import Reply
-from amendment.records import Scale, text_of
+from amendment.records import Scale, last_text
 
 LABELS = ("A", "B")
 VERDICTS = ("A", "B", "tie")
@@ -97,7 +97,7 @@ def read_yes_no_tokens(reply: Reply) -> Parsed:
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
     if reply.choice_logprobs is None:
-        word = _WORD.fullmatch(text_of(reply.messages))
+        word = _WORD.fullmatch(last_text(reply.messages))
         return Parsed(word.group(1).lower() == "yes") if word and not unreadable(reply) else read_yes_no(reply)
     mass: dict[str, float] = {}
     for spelling, p in _mass(reply.choice_logprobs, YES_NO).items():
@@ -129,7 +129,7 @@ _WORD = re.compile(r"""[\s*_"'(\[]*(yes|no)[\s*_"')\].]*""", re.IGNORECASE)
 
 def _read_vote(reply: Reply) -> Parsed:
     """The letter that is the whole reply, or else its one verdict line: a value without a distribution."""
-    label = _LABEL.fullmatch(text_of(reply.messages))
+    label = _LABEL.fullmatch(last_text(reply.messages))
     if label and not unreadable(reply):
         return Parsed(label.group(1))
     line = Parsed(invalid=unreadable(reply)) if label else read_verdict_line(reply)
@@ -183,7 +183,7 @@ def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
 _SPACE = r"[^\S\n]"
 
 
-def line_of(word: str, value: str) -> re.Pattern[str]:
+def line_pattern(word: str, value: str) -> re.Pattern[str]:
     """A line `word: value` and nothing else on it, with or without the marks that models dress it with."""
     return re.compile(
         rf"""^(?:{_SPACE}|[*_#>])*{word}(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*({value})"""
@@ -192,9 +192,9 @@ def line_of(word: str, value: str) -> re.Pattern[str]:
     )
 
 
-_VERDICT_LINE = line_of("verdict", "a|b|tie")
-_YES_NO_LINE = line_of("verdict", "yes|no")
-_SCORE_LINE = line_of("score", r"-?\d{1,9}(?:\.\d{1,9})?(?:[^\S\n]*/[^\S\n]*\d{1,9})?")
+_VERDICT_LINE = line_pattern("verdict", "a|b|tie")
+_YES_NO_LINE = line_pattern("verdict", "yes|no")
+_SCORE_LINE = line_pattern("score", r"-?\d{1,9}(?:\.\d{1,9})?(?:[^\S\n]*/[^\S\n]*\d{1,9})?")
 _WHOLE = re.compile(r"(\d+)(?:\s*/\s*10)?")
 _NUMBER = re.compile(r"[\s*_\"'(\[]*(\d{1,9})[\s*_\"')\].]*")
 
@@ -203,7 +203,7 @@ def _read_line(reply: Reply, name: str, pattern: re.Pattern[str], value: Callabl
     """The value of the one line of this form; what stands before it is the reasoning."""
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
-    text = text_of(reply.messages)
+    text = last_text(reply.messages)
     lines = list(pattern.finditer(text))
     reasoning = (text[: lines[0].start()] if lines else text).strip() or None
     counted = None if len(lines) == 1 else f"{len(lines) or 'no'} {name} line{'s' if lines else ''}"
@@ -223,7 +223,7 @@ def read_yes_no(reply: Reply) -> Parsed:
 
 
 def _read_written_score(reply: Reply) -> Parsed:
-    is_alone = _NUMBER.fullmatch(text_of(reply.messages))
+    is_alone = _NUMBER.fullmatch(last_text(reply.messages))
     parsed = _read_line(reply, "score", _NUMBER if is_alone else _SCORE_LINE, str)
     if parsed.invalid:
         return parsed
@@ -244,7 +244,7 @@ def read_verdict_json(reply: Reply) -> Parsed:
     """
     if unreadable(reply):
         return Parsed(invalid=unreadable(reply))
-    text = text_of(reply.messages)
+    text = last_text(reply.messages)
     objects = [pairs for pairs in json_objects(text) if any(key == "verdict" for key, _ in pairs)]
     if len(objects) != 1:
         problem = "no JSON object with a verdict" if not objects else f"{len(objects)} JSON objects with a verdict"

@@ -15,11 +15,11 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from amendment.preference.aggregate import cells_of
-from amendment.preference.readings import by_comparison, readings_of
+from amendment.preference.aggregate import list_cells
+from amendment.preference.readings import by_comparison, make_readings
 from amendment.records import Comparison, Verdict
 from amendment.statistics import bounds, share
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 REDUNDANT = 0.95
 """Two principles whose agreement is surely above it say the same, as far as this judge can tell."""
@@ -48,11 +48,11 @@ class PrincipleTally:
         self._prompts += 1
 
     def _compare(self, comparison: Comparison, verdicts: Iterable[Verdict]) -> None:
-        readings = readings_of(verdicts, comparison)
+        readings = make_readings(verdicts, comparison)
         p: dict[str, list[float]] = defaultdict(list)
-        for answer in cells_of(readings, orders="asked"):
+        for answer in list_cells(readings, orders="asked"):
             p[answer.principle].append(answer.p)
-        sides = {principle: side_of(fmean(p[principle])) for principle in sorted(p)}
+        sides = {principle: read_side(fmean(p[principle])) for principle in sorted(p)}
         for principle in {reading.principle for reading in readings}:
             side = sides.get(principle)
             self._counts[principle].update(comparisons=1, decided=int(bool(side)), tied=int(side == 0))

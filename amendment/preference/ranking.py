@@ -23,7 +23,7 @@ import numpy as np
 from amendment.records import Record
 from amendment.statistics.intervals import Floats
 from amendment.statistics.logistic import Posterior, posterior
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 Compare = Callable[[str, str], Awaitable[float | None]]
 """P(first is better) of two candidates, by id; None where the answer could not be read. The smaller id is first."""
@@ -160,7 +160,7 @@ def _ranked(
     notes = [f"{unreadable} of {len(answers)} comparisons could not be read"] if unreadable else []
     read = {pair: p for pair, p in answers.items() if p is not None}
     in_order = dict(sorted(answers.items()))
-    if read and not any(map(side_of, read.values())):
+    if read and not any(map(read_side, read.values())):
         return Ranked(None, None, None, None, in_order, (*notes, ALL_TIED))
     if p_best < confidence:
         notes.append(f"stopped at P(best) = {p_best:.2f}, below {confidence:g}")

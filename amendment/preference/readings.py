@@ -19,7 +19,7 @@ from statistics import fmean
 from typing import Literal, NamedTuple
 
 from amendment.records import Comparison, Verdict
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 Seen = Literal["a", "b", "alone", "unknown"]
 """The answer displayed first; alone: each was judged without the other; unknown: it is not on record."""
@@ -43,7 +43,7 @@ class VerdictReading(NamedTuple):
     """The stated side: 1 for a, -1 for b, 0 for neither. A distribution may lean elsewhere."""
 
 
-def comparison_of(verdicts: Iterable[Verdict]) -> Comparison:
+def find_comparison(verdicts: Iterable[Verdict]) -> Comparison:
     """The one comparison that these verdicts speak of. Raises ValueError where it is not one."""
     shown = {(verdict.prompt_id, frozenset(verdict.shown)) for verdict in verdicts}
     prompts = {prompt_id for prompt_id, _ in shown}
@@ -74,7 +74,7 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
     return dict(about)
 
 
-def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[VerdictReading]:
+def make_readings(verdicts: Iterable[Verdict], comparison: Comparison) -> list[VerdictReading]:
     """The readings of a comparison from these verdicts; those about other answers are left out.
 
     A verdict on a pair gives a reading. What a rater says by one principle about either answer alone
@@ -96,8 +96,8 @@ def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Ver
 
 def _together(verdict: Verdict, comparison: Comparison) -> VerdictReading:
     """The reading of a verdict on both answers together."""
-    p_a = _p_of_pair(verdict, comparison)
-    side = side_of(p_a) if p_a is not None else 0
+    p_a = _read_p(verdict, comparison)
+    side = read_side(p_a) if p_a is not None else 0
     if verdict.scale == "pair" and p_a is not None:
         side = {"A": 1, "B": -1}.get(str(verdict.value), 0) * (1 if verdict.shown[0] == comparison.a else -1)
     return VerdictReading(
@@ -111,7 +111,7 @@ def _seen(verdict: Verdict, comparison: Comparison) -> Seen:
     return "a" if verdict.shown.index(comparison.a) < verdict.shown.index(comparison.b) else "b"
 
 
-def _p_of_pair(verdict: Verdict, comparison: Comparison) -> float | None:
+def _read_p(verdict: Verdict, comparison: Comparison) -> float | None:
     p_first = verdict.p_first()
     if p_first is None:
         return None
@@ -127,7 +127,7 @@ def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Compar
     by_criterion = [_p_over_samples(criteria[name], comparison) for name in names]
     read = [p for p in by_criterion if p is not None]
     p_a = fmean(read) if read and len(read) == len(by_criterion) else None
-    return VerdictReading(*key, "alone", 0, p_a, 0 if p_a is None else side_of(p_a))
+    return VerdictReading(*key, "alone", 0, p_a, 0 if p_a is None else read_side(p_a))
 
 
 def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -164,10 +164,10 @@ def _grade(verdict: Verdict) -> _Grade | None:
     if verdict.invalid is not None or value is None:
         return None
     chances = dict(_chances(verdict)) if verdict.scale == "score" else {}
-    return _Grade(value, chances if chances and sum(chances.values()) > 0 else None, log_odds_of(verdict))
+    return _Grade(value, chances if chances and sum(chances.values()) > 0 else None, read_log_odds(verdict))
 
 
-def log_odds_of(verdict: Verdict) -> float | None:
+def read_log_odds(verdict: Verdict) -> float | None:
     """A verdict's log-odds, or those of a yes by the probabilities of yes and no; None where it has neither."""
     if verdict.invalid is not None:
         return None
@@ -231,7 +231,7 @@ def as_pair_verdicts(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
                 others.append(verdict)
         for comparison, about in by_comparison(others).items():
             first = {verdict.rater: verdict for verdict in reversed(about)}
-            for reading in readings_of(about, comparison):
+            for reading in make_readings(about, comparison):
                 yield _pair(reading, comparison, first[reading.rater])
 
 

@@ -11,11 +11,11 @@ from itertools import groupby
 
 from amendment.data.sources import ChainSource
 from amendment.preference.degenerate import likeness
-from amendment.preference.pairs import p_of
+from amendment.preference.pairs import p_better
 from amendment.records import Candidate, Comparison, Judgement
 from amendment.results import Figure, Result, by_label
 from amendment.statistics import share
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 
 def takes_both_ends(sources: Iterable[object]) -> bool:
@@ -60,7 +60,7 @@ def compare_revisions(
         elif judgement.p_a is None:
             counts["unread"] += 1
         else:
-            side = side_of(p_of(judgement, revisions[-1].id), min_margin)
+            side = read_side(p_better(judgement, revisions[-1].id), min_margin)
             counts[("tie", "better", "worse")[side]] += 1
             won.append((1 + side) / 2)
             prompts.append(prompt_id)

@@ -31,8 +31,8 @@ from pydantic import ValidationError
 from amendment.errors import ConfigError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
-from amendment.preference.degenerate import flaw_of
-from amendment.records import Candidate, Message, Messages, Prompt, text_of, user
+from amendment.preference.degenerate import find_flaw
+from amendment.records import Candidate, Message, Messages, Prompt, last_text, user
 from amendment.sync import run_in_loop
 from amendment.verification.checks import Check, run_checks
 
@@ -233,7 +233,7 @@ class VerifierReward(_Reward):
         for prompt, completion, answer in zip(prompts, completions, answers or [None] * len(prompts), strict=True):
             read = _read(prompt, completion)
             known = None if answer is None else str(answer)
-            rows.append(read if isinstance(read, str) else (text_of(read[1].messages), known))
+            rows.append(read if isinstance(read, str) else (last_text(read[1].messages), known))
         asked = list(dict.fromkeys(row for row in rows if not isinstance(row, str)))
         rewards = dict(zip(asked, await asyncio.gather(*(self._check(*row) for row in asked)), strict=True))
         return self._counted([row if isinstance(row, str) else rewards[row] for row in rows], columns)
@@ -273,7 +273,7 @@ def _read(asked: Text, answer: Text, category: str | None = None) -> tuple[Promp
         _ = completion.id  # half of a surrogate pair has no bytes
     except (ValidationError, ValueError, TypeError):
         return "missing: not a conversation"
-    flaw = flaw_of(completion.messages, prompt.messages)
+    flaw = find_flaw(completion.messages, prompt.messages)
     return f"degenerate: {flaw}" if flaw else (prompt, completion)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from amendment.constitutions import AppliesWhen, Check, Constitution, Principle
-from amendment.records import Candidate, Prompt, Record, text_of
+from amendment.records import Candidate, Prompt, Record, last_text
 from amendment.verification.checks import run_checks
 
 Effect = Literal["decide", "veto", "record"]
@@ -87,7 +87,7 @@ class Proof:
         """None where none applies, or one could not be run and none fails."""
         principles = [rule for rule in self._principles if rule.applies_to(prompt.category, prompt.tags)]
         checks = tuple(check for rule in principles for check in rule.check)
-        return run_checks(checks, text_of(answer.messages), prompt.answer).is_kept
+        return run_checks(checks, last_text(answer.messages), prompt.answer).is_kept
 
 
 ANSWERS, JUDGEMENTS = "verify/answers", "verify/judgements"

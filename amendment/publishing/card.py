@@ -195,7 +195,7 @@ def card_text(metadata: Mapping[str, Any], body: str) -> str:
     return f"---\n{head}---\n\n{body}"
 
 
-def folder_of(config: str) -> str:
+def config_folder(config: str) -> str:
     """Return the folder of a config's files, which is also the one of the Hub's client."""
     return "data" if config == "default" else config
 
@@ -205,7 +205,7 @@ def card_configs(configs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
     return [
         {
             "config_name": name,
-            "data_files": [{"split": split, "path": f"{folder_of(name)}/{split}-*"} for split in splits],
+            "data_files": [{"split": split, "path": f"{config_folder(name)}/{split}-*"} for split in splits],
         }
         for name, splits in configs.items()
     ]

@@ -17,7 +17,7 @@ from amendment.hashing import canonical_json
 from amendment.llm.ledger_reading import Reader
 from amendment.preference import majority
 from amendment.publishing.finished import FinishedRun
-from amendment.records import LABELLERS, Candidate, Comparison, Message, Messages, Origin, Verdict, text_of
+from amendment.records import LABELLERS, Candidate, Comparison, Message, Messages, Origin, Verdict, last_text
 from amendment.text import around_fences, read_fenced
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ def _lesson(verdict: Verdict, ledger: Reader) -> Messages | None:
     with suppress(ValueError, TypeError, KeyError):
         messages = tuple(Message.from_json(turn) for turn in json.loads(body or "")["messages"])
         for end in range(len(messages), 0, -1):
-            question, text = messages[:end], text_of(messages[:end])
+            question, text = messages[:end], last_text(messages[:end])
             if question[-1].role == "user" and {"answer_a", "answer_b"} <= read_fenced(text).keys():
                 is_json = '"verdict"' in around_fences(text)
                 parts = {"reasoning": verdict.reasoning, "verdict": verdict.value}

@@ -26,7 +26,7 @@ from amendment.hashing import content_id
 from amendment.keys import key_variables, run_scanner, sift
 from amendment.publishing.configs import judge_lessons, lessons_dataset
 from amendment.publishing.finished import FinishedRun
-from amendment.records import Message, Preference, text_of
+from amendment.records import Message, Preference, last_text
 from amendment.text import safe_cell, transcript
 from amendment.yamlfile import did_you_mean
 
@@ -181,7 +181,7 @@ def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> C
 
 def _plain_turns(messages: Iterable[Message]) -> list[dict[str, str]]:
     """Return roles and texts; text parts are joined."""
-    return [{"role": message.role, "content": text_of((message,))} for message in messages]
+    return [{"role": message.role, "content": last_text((message,))} for message in messages]
 
 
 def _write_lines(rows: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> dict[Path, int]:

@@ -22,7 +22,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import json_object, json_text, write_text
 from amendment.keys import WITH_KEY, KeyMatch, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
-from amendment.publishing.card import CARD, card_text, dataset_body, dataset_metadata, fenced, folder_of
+from amendment.publishing.card import CARD, card_text, config_folder, dataset_body, dataset_metadata, fenced
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.croissant import CROISSANT, croissant_text
 from amendment.publishing.finished import FinishedRun
@@ -110,7 +110,7 @@ def prepare(
         files[FIGURES] = f"# Held-out figures: {run.manifest['name']}\n\n{fenced(run.figures)}\n"
     metadata = dataset_metadata(run, settings)
     rows = {name: _entry(content) for name, content in shards(configs)}
-    folders = {name: folder_of(name) for name in configs}
+    folders = {name: config_folder(name) for name in configs}
     files[CROISSANT] = run.outgoing.text(croissant_text(run, settings, configs, rows, folders))
     published = {
         "repo": settings.repo,
@@ -227,7 +227,7 @@ def shards(configs: Mapping[str, DatasetDict]) -> Iterator[tuple[str, bytes]]:
             for number in range(count):
                 sink = pa.BufferOutputStream()
                 pq.write_table(rows.shard(count, number, contiguous=True).with_format("arrow")[:], sink)
-                yield f"{folder_of(config)}/{split}-{number:05}-of-{count:05}.parquet", sink.getvalue().to_pybytes()
+                yield f"{config_folder(config)}/{split}-{number:05}-of-{count:05}.parquet", sink.getvalue().to_pybytes()
 
 
 def _entry(content: bytes) -> dict[str, Any]:
@@ -299,7 +299,7 @@ def plan_json(publication: Publication) -> dict[str, Any]:
             name: {
                 split: {
                     "rows": len(rows),
-                    "bytes": sum(sizes[file] for file in sizes if file.startswith(f"{folder_of(name)}/{split}-")),
+                    "bytes": sum(sizes[file] for file in sizes if file.startswith(f"{config_folder(name)}/{split}-")),
                 }
                 for split, rows in splits.items()
             }

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, DataError, Problem
-from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, replace_body
+from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, config_folder, merged_metadata, replace_body
 from amendment.publishing.manifest import FORMAT, MANIFEST, SIGNATURE
 from amendment.publishing.publication import Publication, look_lines, shards
 from amendment.text import plain
@@ -309,7 +309,7 @@ def _push_dataset(remote: _Remote, publication: Publication, before: Mapping[str
             path = Path(scratch) / f"{number}.parquet"
             path.write_bytes(content)
             files[name] = path
-        folders = tuple(f"{folder_of(name)}/" for name in {*before.get("configs", {}), *publication.configs})
+        folders = tuple(f"{config_folder(name)}/" for name in {*before.get("configs", {}), *publication.configs})
         ours = {
             name for name in remote.files if name.startswith(folders) or name in (*before.get("files", {}), SIGNATURE)
         }

@@ -115,11 +115,13 @@ def harms(evaluate: Result) -> list[Harm]:
                 width = (difference.high - difference.low) / abs(difference.value)
                 interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
             value = f"{change.before:.2f} → {change.after:.2f}"
-            found.append((width, Harm(title_of(change.name, change.of), change.policy, change.less, value, interval)))
+            found.append(
+                (width, Harm(name_figure(change.name, change.of), change.policy, change.less, value, interval))
+            )
     return [harm for _, harm in sorted(found, key=lambda row: row[0])]
 
 
-def title_of(name: str, of: Mapping[str, str]) -> str:
+def name_figure(name: str, of: Mapping[str, str]) -> str:
     """A figure of a scorecard in words."""
     return f"answers that keep {of['principle']}" if name == "kept" else words(name)
 

@@ -148,7 +148,7 @@ class Written:
             raise ConfigError(f"{path}: expected an object, found {type(content).__name__}; make it again")
         return content
 
-    def of_stage(self, stage: str, name: str) -> dict[str, Any]:
+    def stage_file(self, stage: str, name: str) -> dict[str, Any]:
         """The same of a file that a stage makes; empty where the stage is not done."""
         return self.read(name) if stage in self.results else {}
 
@@ -220,7 +220,7 @@ class Headline:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateView:
     """What a gate says, and why."""
 
     outcome: str
@@ -230,7 +230,7 @@ class Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class ReportDocument:
     """One run or audit."""
 
     name: str
@@ -239,7 +239,7 @@ class Document:
     made: str
     """What was made or measured."""
     conclusions: Sequence[Concluded]
-    gates: Sequence[Gate]
+    gates: Sequence[GateView]
     headlines: Sequence[Headline]
     before_use: Sequence[str]
     """What has to be known before anything is built on it, the worst first."""
@@ -259,7 +259,7 @@ def short(name: str, longest: int = 40) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def read_document(folder: str | Path) -> Document:
+def read_document(folder: str | Path) -> ReportDocument:
     """What the folder of a run or an audit holds. Raises ConfigError where it is neither, or a file is damaged."""
     from amendment.report.judge_chapters import judge_chapters
     from amendment.report.run_chapters import made_by_run, run_chapters
@@ -267,7 +267,7 @@ def read_document(folder: str | Path) -> Document:
     written = Written(folder)
     certificate = written.certificate
     chapters = [*judge_chapters(written), *(run_chapters(written) if written.is_run else ())]
-    return Document(
+    return ReportDocument(
         name=written.name,
         kind="run" if written.is_run else "audit",
         folder=written.folder,
@@ -303,15 +303,15 @@ def _conclusions(written: Written) -> list[Concluded]:
     return [Concluded(str(row["sentence"]), OUTCOME_OF.get(row["form"], "not measured")) for row in given]
 
 
-def _gates(written: Written) -> list[Gate]:
+def _gates(written: Written) -> list[GateView]:
     """The gate before training, and the certificate of each judge with its gates that fail or warn."""
     certificate, gates = written.certificate, []
     title = "Gate before training (labels of this run)"
     if training := certificate.get("gate"):
         checks = ", ".join(f"{check['check']} {check['outcome']}" for check in training["checks"])
-        gates.append(Gate(training["outcome"], title, checks))
+        gates.append(GateView(training["outcome"], title, checks))
     elif written.is_run and certificate:
-        gates.append(Gate("not measured", title, "no spot check in this run"))
+        gates.append(GateView("not measured", title, "no spot check in this run"))
     for judge in written.judges:
         own = [gate for gate in certificate["gates"] if gate["judge"] == judge["name"]]
         by_outcome = {
@@ -324,30 +324,30 @@ def _gates(written: Written) -> list[Gate]:
             if of_outcome
         ]
         worst = next((outcome for outcome, of_outcome in by_outcome.items() if of_outcome), "not measured")
-        gates.append(Gate(worst, f"Certificate of the judge ({short(judge['name'])})", "; ".join(listed)))
+        gates.append(GateView(worst, f"Certificate of the judge ({short(judge['name'])})", "; ".join(listed)))
         raised = [*by_outcome["FAIL"], *by_outcome["WARN"]]
-        gates += [Gate(gate["outcome"], f"its gate {gate['check']}", gate["found"]) for gate in raised]
+        gates += [GateView(gate["outcome"], f"its gate {gate['check']}", gate["found"]) for gate in raised]
     return gates
 
 
 def _headlines(written: Written) -> list[Headline]:
     """At most four figures: what came of it, what became worse, and how far the judge can be trusted."""
-    of_policies = _of_policies(written)
+    of_policies = _policy_headlines(written)
     return [
         headline
         for headline in (
             *of_policies,
-            _of_harm(written, of_policies),
-            *_of_judge(written),
-            *_of_trainings(written.results),
+            _harm_headline(written, of_policies),
+            *_judge_headlines(written),
+            *_training_headlines(written.results),
             _cost(written),
-            *_of_judge(written, others=True),
+            *_judge_headlines(written, others=True),
         )
         if headline
     ][:MOST_HEADLINES]
 
 
-def _of_judge(written: Written, *, others: bool = False) -> list[Headline | None]:
+def _judge_headlines(written: Written, *, others: bool = False) -> list[Headline | None]:
     """Of the judge that comes out best; with `others`, what is said where there is room."""
     if not written.judges:
         return []
@@ -363,7 +363,7 @@ def _of_judge(written: Written, *, others: bool = False) -> list[Headline | None
     ]
 
 
-def _of_policies(written: Written) -> list[Headline | None]:
+def _policy_headlines(written: Written) -> list[Headline | None]:
     """The last policy against the first: the truth where it is known, else its win rate; and the principle whose share
     of answers that keep it has changed most."""
     evaluate = written.summary.of("evaluate")
@@ -377,10 +377,10 @@ def _of_policies(written: Written) -> list[Headline | None]:
         share_headline(f"wins, {figure.of['policy']} against {figure.of['against']}", figure.value)
         for figure in evaluate.where("win_rate")[-1:]
     ]
-    return [*won, _of_scorecard(written, evaluate)]
+    return [*won, _scorecard_headline(written, evaluate)]
 
 
-def _of_trainings(results: Mapping[str, Result]) -> list[Headline | None]:
+def _training_headlines(results: Mapping[str, Result]) -> list[Headline | None]:
     """Held-out accuracy with that of a rule that needs no model, unless the policies' own answers were compared."""
     if "evaluate" in results:
         return []
@@ -395,7 +395,7 @@ def _of_trainings(results: Mapping[str, Result]) -> list[Headline | None]:
     return headlines[::-1]
 
 
-def _of_scorecard(written: Written, evaluate: Result) -> Headline | None:
+def _scorecard_headline(written: Written, evaluate: Result) -> Headline | None:
     change = max(evaluate.changes("kept"), key=lambda change: abs(change.value.value), default=None)
     if change is None:
         return None
@@ -410,7 +410,7 @@ def _of_scorecard(written: Written, evaluate: Result) -> Headline | None:
     )
 
 
-def _of_harm(written: Written, shown: Sequence[Headline | None]) -> Headline | None:
+def _harm_headline(written: Written, shown: Sequence[Headline | None]) -> Headline | None:
     """The clearest figure by which a policy is worse, but for one that is a headline already."""
     from amendment.report.before_use import harms
 

@@ -29,7 +29,7 @@ def judge_chapters(written: Written) -> list[Chapter]:
         _bias(judges),
         _reliability(written),
         _slices(certificate),
-        _principles(written, written.of_stage("judging", "judging/report.json")),
+        _principles(written, written.stage_file("judging", "judging/report.json")),
         _tables(certificate),
     )
     return [chapter for chapter in chapters if chapter]
@@ -119,7 +119,7 @@ def _reliability(written: Written) -> Chapter | None:
     check = written.certificate.get("spot_check") or {}
     reports = {"raw": check.get("raw"), "calibrated": check.get("calibrated")}
     if not reports["raw"]:
-        recipe = written.of_stage("calibration", "calibration/calibrator.json")
+        recipe = written.stage_file("calibration", "calibration/calibrator.json")
         reports = {"raw": recipe.get("before"), "calibrated": recipe.get("after")}
     shown = {name: report for name, report in reports.items() if report and not report.get("is_hard")}
     series = {

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.keys import masked
-from amendment.report.document import APPENDIX, ORDER, Document, read_document
+from amendment.report.document import APPENDIX, ORDER, ReportDocument, read_document
 from amendment.report.plots import svg
 from amendment.report.reading import RunReader
 from amendment.report.show import (
-    confirmed_of,
-    flags_of,
-    generated_of,
-    label_of,
-    outcome_of,
-    pair_of,
-    saw_of,
-    says_of,
-    written_of,
+    describe_confirmation,
+    describe_generation,
+    describe_label,
+    describe_outcome,
+    describe_pair,
+    describe_verdict,
+    describe_view,
+    describe_writing,
+    list_flags,
 )
 from amendment.text import visible
 
@@ -109,7 +109,7 @@ def report_html(folders: Sequence[str | Path]) -> str:
     )
 
 
-def _samples(document: Document, most: int, most_bytes: int) -> Samples:
+def _samples(document: ReportDocument, most: int, most_bytes: int) -> Samples:
     """At most so many prompts, drawn with the run's seed, as long as there is room."""
     reader = RunReader(document.folder)
     stories = reader.prompts(reader.drawn(reader.prompt_ids, most))
@@ -120,7 +120,7 @@ def _samples(document: Document, most: int, most_bytes: int) -> Samples:
     for story in stories:
         # next to a pair that code or people decided, "flipped" would read as a fault of the pair
         decided = [comparison for comparison in story.comparisons if comparison.decided_by in (None, "judge")]
-        flags_shown = [flag for flag in flags_of(story) if flag != "flipped" or any(row.flipped for row in decided)]
+        flags_shown = [flag for flag in list_flags(story) if flag != "flipped" or any(row.flipped for row in decided)]
         names = [*flags_shown, *(["has a pair"] if story.pairs else ["no pair"])]
         html = template.render(story=story, flags=names, prefix=prefix)
         most_bytes -= len(html.encode())
@@ -162,13 +162,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: visible(masked(value)) if type(value) is str else value,
     )
-    environment.globals.update(svg=lambda plot: _markup(svg(plot)), saw=saw_of, says=says_of, label=label_of)
     environment.globals.update(
-        generated=generated_of,
-        pair=pair_of,
-        confirmed=confirmed_of,
-        written=written_of,
-        outcome=outcome_of,
+        svg=lambda plot: _markup(svg(plot)), saw=describe_view, says=describe_verdict, label=describe_label
+    )
+    environment.globals.update(
+        generated=describe_generation,
+        pair=describe_pair,
+        confirmed=describe_confirmation,
+        written=describe_writing,
+        outcome=describe_outcome,
         is_number=_is_number,
     )
     environment.filters["cut"] = _cut

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amendment.data.pseudonyms import MAYBE_PEOPLE, Pseudonyms, run_pseudonyms
-from amendment.data.store import ITEMS, Item, Split, Workspace, iter_records, read_columns
+from amendment.data.store import ITEMS, ItemName, Split, Workspace, iter_records, read_columns
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import read_json
 from amendment.hashing import HASH_PREFIX, content_id
@@ -55,7 +55,7 @@ class RunReader:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._workspace = Workspace(self.folder)
-        status = status_of(self.folder)
+        status = load_status(self.folder)
         self.name = str(status["name"])
         self.done: tuple[str, ...] = tuple(status["done"])
         """The stages that are done and up to date."""
@@ -114,7 +114,7 @@ class RunReader:
         if asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(ids):
             return ids[int(asked) - 1]
         if of_item := next(
-            (row.prompt_id for row in self._read("inputs", ITEMS, Item, None) if row.name == asked), None
+            (row.prompt_id for row in self._read("inputs", ITEMS, ItemName, None) if row.name == asked), None
         ):
             return of_item
         beginning = HASH_PREFIX + asked.removeprefix(HASH_PREFIX)
@@ -187,7 +187,7 @@ class RunReader:
 
     def _stories(self, ids: Collection[str] | None) -> Iterator[PromptStory]:
         tables = self._tables(ids)
-        for item in self._read("inputs", ITEMS, Item, ids):
+        for item in self._read("inputs", ITEMS, ItemName, ids):
             tables[item.prompt_id].items.append(item.name)
         for origin in self._read("generate", "generate/origins", PromptOrigin, ids):
             tables[origin.prompt_id].origin = origin
@@ -199,7 +199,7 @@ class RunReader:
         for prompt_id in wanted:
             of_prompt = tables[prompt_id]
             own = prompts.get(prompt_id)
-            prompt = own or _prompt_of(of_prompt.pairs[0].row)
+            prompt = own or _read_prompt(of_prompt.pairs[0].row)
             pseudonym = self._people.of if of_prompt.has_people else str
             yield tell(
                 self._numbers[prompt_id],
@@ -290,7 +290,7 @@ class RunReader:
         return Pseudonyms(names)
 
 
-def _prompt_of(row: Preference) -> Prompt:
+def _read_prompt(row: Preference) -> Prompt:
     """The prompt of a pair that was mixed in."""
     return Prompt(
         messages=row.prompt,
@@ -305,7 +305,7 @@ def _ended(ending: ItemEnding) -> str:
     return f"{ending.outcome}: {ending.reason}" if ending.reason else ending.outcome
 
 
-def status_of(folder: Path) -> dict[str, Any]:
+def load_status(folder: Path) -> dict[str, Any]:
     """The content of a run's `status.json`. Raises ConfigError where there is none."""
     path = folder / "status.json"
     try:

@@ -260,19 +260,19 @@ class PromptStory:
     @property
     def drafts(self) -> tuple[AnswerView, ...]:
         """The answers before any critique."""
-        return self._of_kind("draft")
+        return self._select_kind("draft")
 
     @property
     def revisions(self) -> tuple[AnswerView, ...]:
         """The revised answers, each with its principle."""
-        return self._of_kind("revision")
+        return self._select_kind("revision")
 
     @property
     def candidates(self) -> tuple[AnswerView, ...]:
         """All other answers: sampled, constructed, imported."""
-        return self._of_kind("candidate", "constructed", "imported")
+        return self._select_kind("candidate", "constructed", "imported")
 
-    def _of_kind(self, *kinds: AnswerKind) -> tuple[AnswerView, ...]:
+    def _select_kind(self, *kinds: AnswerKind) -> tuple[AnswerView, ...]:
         return tuple(answer for answer in self.answers if answer.kind in kinds)
 
     @property

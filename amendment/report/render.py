@@ -23,9 +23,9 @@ FORMS = {"share": (100, ".1f", " %"), "points": (100, "+.1f", " points"), "chang
 
 def markdown(result: Result) -> list[str]:
     """The result as the lines of a section, which read well in a terminal too."""
-    lines = [f"- {_escaped(name)}: {_escaped(value)}" for name, value in lines_of(result)]
+    lines = [f"- {_escaped(name)}: {_escaped(value)}" for name, value in make_lines(result)]
     lines += [f"- note: {_escaped(note)}" for note in result.notes]
-    for shown in tables_of(result):
+    for shown in make_tables(result):
         rows = [shown.head, *shown.rows[:MOST_ROWS]]
         lines += ["", f"{_escaped(shown.title)}:", "", *table([[cell(text) for text in row] for row in rows])]
         if len(shown.rows) > MOST_ROWS:
@@ -36,9 +36,9 @@ def markdown(result: Result) -> list[str]:
 
 def page_tables(result: Result, title: str) -> list[DataTable]:
     """The result as tables of the page, whose template escapes them."""
-    rows = [*lines_of(result), *(("note", note) for note in result.notes)]
+    rows = [*make_lines(result), *(("note", note) for note in result.notes)]
     first = [DataTable(("figure", "value"), rows, title)] if rows else []
-    return first + tables_of(result)
+    return first + make_tables(result)
 
 
 def terminal_line(totals: Mapping[str, Value]) -> str:
@@ -46,7 +46,7 @@ def terminal_line(totals: Mapping[str, Value]) -> str:
     return ", ".join(f"{plain(words(name))} {plain(value_shown(value))}" for name, value in totals.items())
 
 
-def lines_of(result: Result) -> list[tuple[str, str]]:
+def make_lines(result: Result) -> list[tuple[str, str]]:
     """What needs a line and no table, by its name: figures without a label, figures of one label, whole funnels."""
     lines = [(funnel.what, f"{funnel.remained:,}") for funnel in result.funnels if not funnel.left_out]
     for labels, figures in _by_labels(result.figures).items():
@@ -58,7 +58,7 @@ def lines_of(result: Result) -> list[tuple[str, str]]:
     return lines
 
 
-def tables_of(result: Result) -> list[DataTable]:
+def make_tables(result: Result) -> list[DataTable]:
     """What needs a table: funnels, figures with several labels or names, tables, samples."""
     tables = [funnel_table(funnel) for funnel in result.funnels if funnel.left_out]
     for labels, figures in _by_labels(result.figures).items():

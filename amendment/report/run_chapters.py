@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from amendment.report.before_use import WORSE, title_of
+from amendment.report.before_use import WORSE, name_figure
 from amendment.report.document import Chapter, DataTable, Json, Written
 from amendment.report.plots import FEWEST_JOINED, Bars, Curve, Curves, IntervalRow, Intervals, Plot, interval_rows
-from amendment.report.render import funnel_table, page_tables, tables_of, value_shown
+from amendment.report.render import funnel_table, make_tables, page_tables, value_shown
 from amendment.results import Figure, Funnel, Result, Summary
 from amendment.statistics import Estimate, by_length, estimate
 from amendment.training.settings import UNREADABLE
@@ -35,7 +35,7 @@ def made_by_run(written: Written) -> str:
     sides = [f"{totals[f'{side}_pairs']:,} {side}" for side in ("train", "test") if f"{side}_pairs" in totals]
     inputs = written.summary.of("inputs").funnel("prompts")
     prompts = inputs.remained if inputs else 0
-    judges = list(written.of_stage("judging", "judging/report.json").get("judges", {}))
+    judges = list(written.stage_file("judging", "judging/report.json").get("judges", {}))
     pairs = [
         *([f"{' and '.join(sides)} pairs"] if sides else []),
         *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
@@ -78,7 +78,7 @@ def _funnel(written: Written) -> Chapter | None:
     if not rows:
         return None
     drawn = Result(figures=written.summary.of("construct").figures)
-    tables = tables_of(drawn) + [funnel_table(funnel) for funnel in funnels if funnel.left_out]
+    tables = make_tables(drawn) + [funnel_table(funnel) for funnel in funnels if funnel.left_out]
     return Chapter(
         id="funnel",
         title="From prompts to pairs",
@@ -206,7 +206,7 @@ def _policies(evaluate: Result) -> Chapter | None:
         elif figure.name == "true_utility":
             rows["true_utility"].append(IntervalRow(policy, of))
         elif figure.name in WORSE and figure.unit == "share":
-            rows["share"].append(IntervalRow(title_of(figure.name, about), of, policy))
+            rows["share"].append(IntervalRow(name_figure(figure.name, about), of, policy))
     plots: list[Plot] = []
     if won := rows["win_rate"]:
         plots.append(Intervals(title="Win rate", rows=won, reference=(0.5, "as good"), limits=PERCENT))
@@ -221,7 +221,7 @@ def _policies(evaluate: Result) -> Chapter | None:
         figure for figure in evaluate.figures if "less" in figure.of or figure.name in ("words", "nats_per_token")
     ]
     says = "Policies whose intervals do not overlap differ; the paired differences in the tables are more precise."
-    tables = tables_of(Result(figures=tuple(others)))
+    tables = make_tables(Result(figures=tuple(others)))
     return Chapter(id="policies", title="Policies compared", says=says, plots=plots, tables=tables)
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from amendment.preference.checked import RATER
 from amendment.report.before_use import DECIDERS
 from amendment.report.records import AnswerView, ComparisonView, PairView, PromptStory, VerdictView, VerifierView
-from amendment.text import width_of, wrapped
+from amendment.text import measure_width, wrapped
 
 COLUMNS = 80
 _CONFIDENCE = {1: "unsure", 2: "fairly sure", 3: "sure"}
@@ -35,12 +35,12 @@ def _fitted(text: str, width: int) -> str:
     words = " ".join(text[: 10 * width].split())
     lines = wrapped(words, width=width)
     shown = lines[0] if len(lines) == 1 else wrapped(words, width=width - 1)[0] + "…"
-    return shown + " " * (width - width_of(shown))
+    return shown + " " * (width - measure_width(shown))
 
 
 def _state(story: PromptStory, *, is_done: bool) -> str:
     """What is worth a look: disagreement first, then what did not end well."""
-    flags = flags_of(story)
+    flags = list_flags(story)
     if flags or story.pairs:
         return " ".join(flags)
     if story.endings:
@@ -50,7 +50,7 @@ def _state(story: PromptStory, *, is_done: bool) -> str:
     return "" if story.answers else "no answers" if is_done else "no answers yet"
 
 
-def flags_of(record: PromptStory | ComparisonView) -> list[str]:
+def list_flags(record: PromptStory | ComparisonView) -> list[str]:
     return [name for name in ("disputed", "flipped", "invalid", "unsolved") if getattr(record, name, False)]
 
 
@@ -64,14 +64,14 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
     yield from _indented(story.text)
     if story.known_answer is not None:
         yield from _indented(f"known answer: {story.known_answer}", by=2)
-    if by := generated_of(story):
+    if by := describe_generation(story):
         yield from _indented(by, by=2)
     for answer in story.answers:
         yield ""
-        yield from _heading(written_of(answer))
+        yield from _heading(describe_writing(answer))
         yield from _indented(answer.text)
         for verifier in answer.verifiers:
-            yield from _indented(outcome_of(verifier), by=2)
+            yield from _indented(describe_outcome(verifier), by=2)
         for critique in story.critiques:
             if critique.answer == answer.number:
                 yield ""
@@ -101,7 +101,7 @@ def reply_lines(stage: str, replies: Iterable[tuple[str, str]]) -> Iterator[str]
         yield from _indented(text)
 
 
-def written_of(answer: AnswerView) -> str:
+def describe_writing(answer: AnswerView) -> str:
     """The heading of an answer: how it came to be, and what it is cut by."""
     how = f"{answer.kind}{_drawn(answer) if answer.drawn_for else _by(answer.principle_ids)}"
     facts = [
@@ -113,13 +113,13 @@ def written_of(answer: AnswerView) -> str:
     return f"Answer {answer.number}: {how}{''.join(f', {fact}' for fact in facts)}"
 
 
-def outcome_of(verifier: VerifierView) -> str:
+def describe_outcome(verifier: VerifierView) -> str:
     """What a verifier says of an answer, such as `verify/math: passes`."""
     outcome = {True: "passes", False: "fails", None: f"not checked: {verifier.reason}"}[verifier.passes]
     return f"{verifier.name}: {outcome}{' (only recorded)' if verifier.effect == 'record' else ''}"
 
 
-def generated_of(story: PromptStory) -> str:
+def describe_generation(story: PromptStory) -> str:
     """Who wrote a generated prompt, and from which prompts; empty for others."""
     if story.generated_by is None:
         return ""
@@ -144,7 +144,7 @@ def _by(principle_ids: Iterable[str]) -> str:
 
 def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
     first, second = comparison.answers
-    flags = flags_of(comparison)
+    flags = list_flags(comparison)
     yield from _heading(f"Answers {first} and {second}{': ' if flags else ''}{', '.join(flags)}")
     for (rater, principle), group in groupby(comparison.verdicts, key=lambda row: (row.rater, row.principle_id)):
         who, verdicts = f"{rater}{f' by {principle}' if principle else ''}", list(group)
@@ -152,7 +152,7 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
         if not is_inline:
             yield from _indented(who, by=2)
         for verdict in verdicts:
-            saw, says = saw_of(verdict), says_of(verdict)
+            saw, says = describe_view(verdict), describe_verdict(verdict)
             line = f"{saw}: {says}" if saw else says
             named = f"{who}{' ' if saw else ': '}{line}"
             yield from _indented(named if is_inline else line, by=2 if is_inline else 4)
@@ -164,25 +164,25 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
     if comparison.ending:
         yield from _indented(f"no verdict: {comparison.ending}", by=2)
     if comparison.verdicts or comparison.p is not None:
-        yield from _indented(label_of(comparison), by=2)
-    if confirmed := confirmed_of(comparison):
+        yield from _indented(describe_label(comparison), by=2)
+    if confirmed := describe_confirmation(comparison):
         yield from _indented(confirmed, by=2)
     if comparison.pair:
-        yield from _indented(pair_of(comparison.pair), by=2)
+        yield from _indented(describe_pair(comparison.pair), by=2)
 
 
-def saw_of(verdict: VerdictView) -> str:
+def describe_view(verdict: VerdictView) -> str:
     """How the rater saw the answers; empty where that is not on record."""
     if not verdict.shown or not verdict.is_order_known:
         return ""
     return f"saw {verdict.shown[0]} {'alone' if len(verdict.shown) == 1 else 'first'}"
 
 
-def says_of(verdict: VerdictView) -> str:
+def describe_verdict(verdict: VerdictView) -> str:
     """The verdict in words."""
     facts = [
         verdict.outcome if verdict.preferred is None else f"{verdict.preferred} is better",
-        *([] if verdict.p_first in _CERTAIN else [f"P = {_p_of_preferred(verdict):.2f}"]),
+        *([] if verdict.p_first in _CERTAIN else [f"P = {_p_preferred(verdict):.2f}"]),
         *([_confidence(verdict)] if verdict.confidence is not None else []),
         *([f"sample {verdict.sample + 1}"] if verdict.sample and verdict.rater_kind == "model" else []),
         *(["shown once more"] if verdict.sample and verdict.rater_kind == "person" else []),
@@ -191,7 +191,7 @@ def says_of(verdict: VerdictView) -> str:
     return ", ".join(facts)
 
 
-def _p_of_preferred(verdict: VerdictView) -> float:
+def _p_preferred(verdict: VerdictView) -> float:
     """P(the preferred answer is better); of a tie that of the answer shown first."""
     p = verdict.p_first or 0.0
     return p if verdict.preferred in (None, verdict.shown[0]) else 1 - p
@@ -204,7 +204,7 @@ def _confidence(verdict: VerdictView) -> str:
     return _CONFIDENCE.get(round(thirds) if is_label else 0, f"confidence {verdict.confidence:.2f}")
 
 
-def label_of(comparison: ComparisonView) -> str:
+def describe_label(comparison: ComparisonView) -> str:
     """What the verdicts come to."""
     if comparison.p is None:
         is_read = comparison.invalid < len(comparison.verdicts)
@@ -228,7 +228,7 @@ def _is_decided_elsewhere(comparison: ComparisonView) -> bool:
     return bool(pair.raters) and not {verdict.rater for verdict in comparison.verdicts} & {*pair.raters}
 
 
-def confirmed_of(comparison: ComparisonView) -> str:
+def describe_confirmation(comparison: ComparisonView) -> str:
     """The verdict of the judge that confirmed a pair where it was drawn; empty where there is none."""
     pair = comparison.pair
     if pair is None or pair.decided_by != "judge" or not _is_decided_elsewhere(comparison):
@@ -241,7 +241,7 @@ def _decisive(principle: str | None) -> str:
     return f" ({principle})" if principle else ""
 
 
-def pair_of(pair: PairView) -> str:
+def describe_pair(pair: PairView) -> str:
     """The pair as training sees it."""
     named = ", ".join(pair.raters) if pair.decided_by == "person" or len(pair.raters) == 1 else ""
     named = "" if named == RATER else named

@@ -38,7 +38,7 @@ from amendment.report.records import (
     VerdictView,
     VerifierView,
 )
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 from amendment.text import transcript
 
 
@@ -143,7 +143,7 @@ class _Told:
         for row in tables.tries:
             drawn_for.setdefault(row.better_id, "better")
             drawn_for.setdefault(row.worse_id, "worse")
-        for candidate, kind, round_ in (*tables.answers, *_answers_of(tables.pairs)):
+        for candidate, kind, round_ in (*tables.answers, *_pair_answers(tables.pairs)):
             model = candidate.origin.model
             verified = [row for row in tables.verified if row.candidate_id == candidate.id]
             view = AnswerView(
@@ -165,21 +165,21 @@ class _Told:
             )
             self.answers.setdefault(candidate.id, view)
 
-    def _number_of(self, answer_id: str) -> int:
+    def _find_number(self, answer_id: str) -> int:
         return self.answers[answer_id].number
 
     def unpaired(self) -> Iterable[str]:
         for row in self._tables.tries:
             if row.reason:
                 drawn = [answer_id for answer_id in (row.better_id, row.worse_id) if answer_id in self.answers]
-                numbers = " and ".join(str(self._number_of(answer_id)) for answer_id in drawn)
+                numbers = " and ".join(str(self._find_number(answer_id)) for answer_id in drawn)
                 yield f"{'answers' if len(drawn) > 1 else 'answer'} {numbers}: {row.reason}" if drawn else row.reason
 
     def critiques(self) -> Iterable[CritiqueView]:
         for critique in self._tables.critiques:
             if critique.candidate_id in self.answers:
                 yield CritiqueView(
-                    answer=self._number_of(critique.candidate_id),
+                    answer=self._find_number(critique.candidate_id),
                     principle_ids=critique.principle_ids,
                     text=critique.text,
                 )
@@ -220,11 +220,11 @@ class _Told:
         sealed: int,
         ending: str | None,
     ) -> ComparisonView:
-        a, b = self._number_of(comparison.a), self._number_of(comparison.b)
+        a, b = self._find_number(comparison.a), self._find_number(comparison.b)
         pair = self._pair(pair_row, comparison) if pair_row else None
         deciding = imported if imported and imported.p_a is not None else judged or imported
         p_a = deciding.p_a if deciding else None
-        side = 0 if p_a is None else side_of(p_a)
+        side = 0 if p_a is None else read_side(p_a)
         decided_by: DecidedBy | None = DECIDED_BY[deciding.rater_kind] if deciding and p_a is not None else None
         if pair:
             side = (1 if pair.chosen == a else -1) if pair.p_chosen != 0.5 else 0
@@ -258,7 +258,7 @@ class _Told:
     def _question(self, verdict: Verdict) -> tuple[object, ...]:
         """Judges before people, and the orders of one question next to each other. By pseudonyms, since an order by
         names would say something of them."""
-        shown = [self._number_of(answer_id) for answer_id in verdict.shown if answer_id in self.answers]
+        shown = [self._find_number(answer_id) for answer_id in verdict.shown if answer_id in self.answers]
         names = (self._rater(verdict), verdict.principle_id or "", verdict.criterion or "", verdict.sample)
         return (verdict.rater_kind in MAYBE_PEOPLE, *names, shown)
 
@@ -266,7 +266,7 @@ class _Told:
         return self._pseudonym(verdict.rater) if verdict.rater_kind in MAYBE_PEOPLE else verdict.rater
 
     def _verdict(self, verdict: Verdict, *, disputed: bool, flipped: bool) -> VerdictView:
-        shown = tuple(self._number_of(answer_id) for answer_id in verdict.shown if answer_id in self.answers)
+        shown = tuple(self._find_number(answer_id) for answer_id in verdict.shown if answer_id in self.answers)
         preferred = {"A": shown[0], "B": shown[-1]} if verdict.scale == "pair" and len(shown) == 2 else {}
         return VerdictView(
             prompt=self._number,
@@ -315,7 +315,7 @@ class _Told:
         )
 
 
-def _answers_of(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
+def _pair_answers(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
     """The answers of pairs as candidates; those of pairs that were mixed in are in no other table."""
     for row, _, round_ in pairs:
         for messages in (row.chosen, row.rejected):
@@ -330,7 +330,7 @@ def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> tuple[set[int
     models = {verdict.rater for verdict in verdicts if verdict.rater_kind == "model"}
     people = person_votes([verdict for verdict in verdicts if verdict.rater_kind == "person"]).get(comparison.id, {})
     others = rater_votes([verdict for verdict in verdicts if verdict.rater_kind != "person"], comparison)
-    of_people = [side_of(p) for p in people.values()]
+    of_people = [read_side(p) for p in people.values()]
     wrong = (vote.side * sum(of_people) < 0 for rater, vote in others.items() if rater in models)
     return {*of_people, *(vote.side for vote in others.values())}, any(wrong)
 

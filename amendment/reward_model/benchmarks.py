@@ -133,15 +133,15 @@ def reward_bench(
     def places(wanted: Sequence[str]) -> list[int]:
         return [i for i, name in enumerate(subsets) if name in wanted and finite[i]]
 
-    def of_rows(rows: list[int]) -> Estimate:
+    def estimate_rows(rows: list[int]) -> Estimate:
         return share(right[rows], [prompts[i] for i in rows])
 
-    sections = {name: of_rows(rows) for name, wanted in SECTIONS.items() if (rows := places(wanted))}
+    sections = {name: estimate_rows(rows) for name, wanted in SECTIONS.items() if (rows := places(wanted))}
     if (math_rows := places(MATH)) and (code_rows := places(CODE)):
         rows, kinds = [*math_rows, *code_rows], ["math"] * len(math_rows) + ["code"] * len(code_rows)
         sections["reasoning"] = macro_share(right[rows], kinds, [prompts[i] for i in rows])
     core = float(np.mean([section.value for section in sections.values()])) if sections else math.nan
-    by_subset = {f"- {name}": of_rows(rows) for name in sorted(set(subsets)) if (rows := places([name]))}
+    by_subset = {f"- {name}": estimate_rows(rows) for name in sorted(set(subsets)) if (rows := places([name]))}
     figures: dict[str, Estimate | float] = {"core (mean of sections)": core, **sections, **by_subset}
     return Benchmark(title="RewardBench", figures=figures, unscored=int((~finite).sum()))
 

@@ -207,7 +207,7 @@ def evaluate_pairs(
     prompts = [prompt_ids[i] for i in rows]
     right = (d > 0) + 0.5 * (d == 0)
 
-    def slice_of(where: NDArray[np.bool_]) -> Estimate | None:
+    def estimate_slice(where: NDArray[np.bool_]) -> Estimate | None:
         places = np.flatnonzero(where).tolist()
         return share(right[places], [prompts[i] for i in places]) if places else None
 
@@ -215,7 +215,7 @@ def evaluate_pairs(
     shorter = longer = None
     if chosen_lengths is not None and rejected_lengths is not None:
         excess = (np.asarray(chosen_lengths, dtype=np.float64) - np.asarray(rejected_lengths, dtype=np.float64))[finite]
-        shorter, longer = slice_of(excess < 0), slice_of(excess > 0)
+        shorter, longer = estimate_slice(excess < 0), estimate_slice(excess > 0)
     return PairEvaluation(
         accuracy=share(right, prompts),
         log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts).within(0),
@@ -223,7 +223,7 @@ def evaluate_pairs(
         by_category={
             name: estimate
             for name in sorted(set(names or []))
-            if (estimate := slice_of(np.array(names, dtype=object) == name))
+            if (estimate := estimate_slice(np.array(names, dtype=object) == name))
         },
         chosen_shorter=shorter,
         chosen_longer=longer,
@@ -231,7 +231,7 @@ def evaluate_pairs(
     )
 
 
-def layout_of(row: Row) -> BenchmarkLayout | None:
+def find_layout(row: Row) -> BenchmarkLayout | None:
     """The layout of a row by its columns; None for an unknown one."""
     lists = all(_is_pool(row.get(side)) for side in ("chosen", "rejected"))
     if lists and row.get("num_correct") is not None:
@@ -267,7 +267,7 @@ def _by_layout(rows: Sequence[Row]) -> dict[BenchmarkLayout, list[Row]]:
 
 def _checked(row: Row) -> BenchmarkLayout:
     """The layout of a row of which everything can be read."""
-    layout = layout_of(row)
+    layout = find_layout(row)
     if layout is None:
         expected = "expected chosen and rejected, or candidates (or lists of them; see the columns in the docs)"
         raise DataError([Problem("", f"{expected}, found {', '.join(map(str, row)) or 'nothing'}")])

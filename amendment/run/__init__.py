@@ -7,7 +7,7 @@ from amendment.run.context import Patience
 from amendment.run.permissions import Terms
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import ProgressEvent, QuietProgress
-from amendment.run.run import Result, Run
+from amendment.run.run import Run, RunResult
 from amendment.run.runfile.config import RunFile, run_schema
 from amendment.run.scoring import ScoredFiles, score_files, score_texts
 from amendment.run.scoring_evaluation import EvaluatedReward, evaluate_files
@@ -19,9 +19,9 @@ __all__ = [
     "Plan",
     "ProgressEvent",
     "QuietProgress",
-    "Result",
     "Run",
     "RunFile",
+    "RunResult",
     "ScoredFiles",
     "Terms",
     "check_run_file",

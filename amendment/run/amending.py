@@ -35,16 +35,16 @@ from amendment.people.labelling import OPEN, SAMPLE, SPOT_CHECK
 from amendment.people.samples import SampledItem
 from amendment.people.store import Labels
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
-from amendment.preference.aggregate import person_votes, weightings_of
+from amendment.preference.aggregate import person_votes, weigh_principles
 from amendment.preference.readings import by_comparison
 from amendment.preference.settings import JudgingConfig
 from amendment.publishing.manifest import read_manifest
-from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.records import Candidate, Comparison, Prompt, Verdict, last_text
 from amendment.run.chain import run_tables
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
-from amendment.run.money import prices_of
-from amendment.run.permissions import keys_of
+from amendment.run.money import find_prices
+from amendment.run.permissions import read_keys
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.runfile.config import RunFile, read_resolved
 from amendment.stages.audit import simulated_banner
@@ -125,12 +125,12 @@ def amend_run(
         raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
     config = read_resolved(folder, overrides)
     work = _Amending(folder, config, model)
-    prices = prices_of(config, work.base)
+    prices = find_prices(config, work.base)
     unpriced = [name for name in dict.fromkeys((work.model, work.entry.model)) if prices[name] is None]
     if unpriced and not allow_unpriced:
         names = ", ".join(unpriced)
         raise ConfigError(f"no known price for {names}: set a price under models, or pass --allow-unpriced")
-    redact_logs(*keys_of(config))
+    redact_logs(*read_keys(config))
     for line in work.plan(proposals):
         tell(line)
     if dry_run:
@@ -171,7 +171,7 @@ class _Judged(NamedTuple):
         preferred, other = (self.a, self.b) if self.row.y > 0.5 else (self.b, self.a)
         texts = {"conversation": self.prompt.messages, "preferred": preferred.messages, "other": other.messages}
         turns: dict[str, Any] = {
-            name: [{"role": message.role, "content": text_of((message,))} for message in messages]
+            name: [{"role": message.role, "content": last_text((message,))} for message in messages]
             for name, messages in texts.items()
         }
         return turns | ({"comments": self.comments} if self.comments else {})
@@ -270,7 +270,7 @@ class _Amending:
             orders=stage.orders,
             disagreement=stage.disagreement,
             combine=stage.combine,
-            weightings=weightings_of(self.constitutions, by_weight=stage.principles_per_pair == "all"),
+            weightings=weigh_principles(self.constitutions, by_weight=stage.principles_per_pair == "all"),
             comparison=between,
         ).p_a
 

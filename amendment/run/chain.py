@@ -28,7 +28,7 @@ def register_stage(kind: type[Stage]) -> None:
     STAGES[:] = [*others[:place], kind, *others[place:]]
 
 
-def stages_of(settings: RunSettings) -> list[Stage]:
+def list_stages(settings: RunSettings) -> list[Stage]:
     """Return the stages that a run file has, each with the tables of this run that it reads."""
     stages = [stage for kind in STAGES for stage in kind.of(settings)]
     roles = {role for stage in stages for role in stage.roles.values()}
@@ -41,4 +41,4 @@ def stages_of(settings: RunSettings) -> list[Stage]:
 
 def run_tables(settings: RunSettings) -> RunTables:
     """Return the tables and models that the stages of a run file make."""
-    return stages_of(settings)[0].tables
+    return list_stages(settings)[0].tables

@@ -34,7 +34,7 @@ GIVEN = "run file"
 _UNSET = object()
 
 
-class Change(Record):
+class SettingChange(Record):
     """One setting that is not what it was."""
 
     path: str
@@ -65,7 +65,7 @@ def remembered(folder: Path) -> dict[str, Any]:
     return json_object(folder / REMEMBERED)
 
 
-def changes(config: RunFile, folder: Path) -> list[Change]:
+def changes(config: RunFile, folder: Path) -> list[SettingChange]:
     """The settings that differ from those of the folder's run, in the order of the file; none if there is no
     such run or this version cannot read its file."""
     written = _resolved(folder)
@@ -74,7 +74,7 @@ def changes(config: RunFile, folder: Path) -> list[Change]:
     except ValidationError:
         return []
     return [
-        Change(path=path, was=was.get(path), now=now.get(path))
+        SettingChange(path=path, was=was.get(path), now=now.get(path))
         for path in dict.fromkeys((*now, *was))
         # earlier versions wrote no null, so a setting that they left out may have been one
         if was.get(path) != now.get(path) and (path in known or now.get(path) is not None)

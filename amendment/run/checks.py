@@ -22,12 +22,12 @@ from amendment.data.row_votes import UNKNOWN
 from amendment.data.source_rows import is_cut
 from amendment.data.sources import LilliputPrompts, Source, TaskPrompts
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.llm.functions import ModelFunction, name_of
+from amendment.llm.functions import ModelFunction, function_name
 from amendment.llm.opening import check_model
 from amendment.llm.specs import FUNCTION, able, located, thinks
 from amendment.plugins import import_plugins
 from amendment.preference import load_judge_folder
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.money import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import (
     PromptsSeen,
@@ -127,7 +127,7 @@ def _loaded(
             raise ConfigError(wrong)
         config = validate(document, run_file_model())
     except ConfigError as fault:
-        raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
+        raise ConfigError(capped([*fault.problems, *_check_rest(document, folder, fault.problems)])) from None
     if wrong := _placed(document, _function_problems(config, models)):
         raise ConfigError(wrong)
     specs: dict[str, Any] = dict(config.models)
@@ -146,7 +146,7 @@ def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> 
     named: dict[str, Any] = {}
     functions: dict[str, Any] = dict(models)
     for name, function in functions.items():
-        spec, shown = config.models.get(name), name_of(function)
+        spec, shown = config.models.get(name), function_name(function)
         entry = f"{name}: {{provider: function, model: NAME}}"
         if spec is None:
             near = did_you_mean(name, config.models)
@@ -162,12 +162,12 @@ def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> 
         elif named.setdefault(spec.model, function) is not function:
             yield (
                 ("models", name, "model"),
-                f"found {spec.model!r}, under which the replies of function {name_of(named[spec.model])} are stored; "
-                "give each function a name of its own",
+                f"found {spec.model!r}, under which the replies of function "
+                f"{function_name(named[spec.model])} are stored; give each function a name of its own",
             )
 
 
-def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
+def _check_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
     """Problems of what is right in the shape of the file: of all but its wrong values, or where it is no run file
     without these, of the top-level keys without any.
 
@@ -266,12 +266,12 @@ def _outside(
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
     findings: list[ConfigProblem | ConfigWarning] = [*_constitution_problems(loaded)]
-    for ask in dict.fromkeys(ask for stage in stages_of(config) for ask in stage.asks() if ask.judge):
+    for ask in dict.fromkeys(ask for stage in list_stages(config) for ask in stage.asks() if ask.judge):
         findings += _judge_problem(loaded, ask)
     for name, spec in config.models.items():
         findings += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     rows: list[Problem] = []
-    for stage in stages_of(config):
+    for stage in list_stages(config):
         try:
             findings += stage.check(loaded.base) if stage.name not in up_to_date else ()
         except DataError as fault:

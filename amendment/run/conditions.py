@@ -64,7 +64,7 @@ def conditions_in(texts: Sequence[str]) -> list[Condition]:
     return conditions
 
 
-def evaluation_of(folder: Path) -> Result:
+def read_evaluation(folder: Path) -> Result:
     """The result of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the run is not that
     far."""
     if not (folder / SUMMARY).is_file():

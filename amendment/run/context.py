@@ -22,7 +22,7 @@ from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_state
 from amendment.records import Candidate, Prompt
-from amendment.run.money import open_budget, price_table, prices_of, spent_before
+from amendment.run.money import find_prices, open_budget, price_table, spent_before
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
@@ -118,7 +118,7 @@ class RunContext:
 
     @cached_property
     def _prices(self) -> dict[str, Price | None]:
-        return prices_of(self.config, self.base)
+        return find_prices(self.config, self.base)
 
     @cached_property
     def _table(self) -> PriceTable:

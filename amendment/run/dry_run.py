@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from amendment.audit.variants import paraphrase_of
+from amendment.audit.variants import write_paraphrase
 from amendment.data.store import R, Workspace
 from amendment.errors import Transient
 from amendment.llm.client import Calls
@@ -39,7 +39,7 @@ from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec,
 from amendment.llm.transport import Transport
 from amendment.llm.trust import Trust
 from amendment.preference.asking import is_asked_again
-from amendment.records import Message, Sampling, text_of
+from amendment.records import Message, Sampling, last_text
 from amendment.run.context import RunContext
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -56,7 +56,7 @@ UNBOUNDED = 4096
 
 
 @dataclass
-class Tally:
+class PlannedCalls:
     """The calls of one stage to one model; a call about one of the first prompts counts for those left out."""
 
     paid: float = 0.0
@@ -76,7 +76,7 @@ class DryRun:
     that is cut asked for again, and every written verdict cut at first, or unreadable where no limit can be raised."""
 
     def __init__(self, ledger: Reader | None, prices: dict[str, Price | None], *, is_longest: bool = False) -> None:
-        self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
+        self.tallies: defaultdict[tuple[str, str], PlannedCalls] = defaultdict(PlannedCalls)
         """Tallies by stage and model."""
         self.stage = ""
         self.weight = 1.0
@@ -96,7 +96,7 @@ class DryRun:
             self._known[request.id] = reply
         return reply
 
-    def _paid(self, tally: Tally, provider: Provider, request: Request) -> Reply | None:
+    def _paid(self, tally: PlannedCalls, provider: Provider, request: Request) -> Reply | None:
         raw = self.ledger.find(request.id) if self.ledger else None
         if raw is None:
             return None
@@ -108,7 +108,7 @@ class DryRun:
         return reply
 
     async def _made_up(
-        self, tally: Tally, name: str, spec: ModelSpec | None, provider: Provider, request: Request
+        self, tally: PlannedCalls, name: str, spec: ModelSpec | None, provider: Provider, request: Request
     ) -> Reply:
         price = self.prices.get(name)
         tokens = likely_tokens(request, output=_usual_tokens(request))
@@ -127,11 +127,11 @@ class DryRun:
         is_longer = limit not in (MOST_OUTPUT, getattr(spec, "max_tokens", None))
         is_again = is_asked_again(request.messages)
         reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_again or is_longer)
-        is_cut = _is_of_judge(request) and not is_again
+        is_cut = _is_judge_request(request) and not is_again
         can_grow = not is_longer and limit < ((price and price.max_output) or MOST_OUTPUT)
         return reply.model_copy(update={"finish_reason": "length"}) if is_cut and can_grow else reply
 
-    def _count(self, tally: Tally, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:
+    def _count(self, tally: PlannedCalls, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:
         tally.calls += self.weight
         tally.input += self.weight * tokens.input
         tally.output += self.weight * (tokens.output or 0)
@@ -146,13 +146,13 @@ _JUDGED = re.compile(r"^<<?(answer_b|candidate)[ -](?:[0-9a-f]{32}|[0-9a-f]{8})>
 """Where a judge's question shows what is judged."""
 
 
-def _is_of_judge(request: Request) -> bool:
-    return _JUDGED.search(text_of(request.messages)) is not None
+def _is_judge_request(request: Request) -> bool:
+    return _JUDGED.search(last_text(request.messages)) is not None
 
 
 def _usual_tokens(request: Request) -> int:
     """Tokens that an answer is assumed to have."""
-    usual = VERDICT_TOKENS if _is_of_judge(request) else TEXT_TOKENS
+    usual = VERDICT_TOKENS if _is_judge_request(request) else TEXT_TOKENS
     if request.choices or request.scored is not None:
         usual = 1
     return min(usual, request.sampling.max_tokens or usual)
@@ -166,7 +166,7 @@ def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply
     if request.scored is not None:
         length = max(1, text_tokens(request.scored))
         return _said("").model_copy(update={"scored_logprob": -length, "scored_tokens": length})
-    if written := paraphrase_of(request.messages):
+    if written := write_paraphrase(request.messages):
         return _said(written)
     characters = CHARACTERS_PER_TOKEN * max(1, tokens)
     end = _verdict(request) if is_readable else ""
@@ -180,7 +180,7 @@ def _said(text: str) -> Reply:
 
 def _verdict(request: Request) -> str:
     """A verdict in the form that is asked for; nothing where no verdict is."""
-    text = text_of(request.messages)
+    text = last_text(request.messages)
     shown = [block[1] for block in _JUDGED.finditer(text)]
     if not shown:
         return ""

@@ -17,7 +17,7 @@ from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_json
 from amendment.hashing import content_id
 from amendment.plugins import source_key
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.stages.contract import Context, Stage, StageResult
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
@@ -54,7 +54,7 @@ def assemble(context: Context) -> list[RunStage]:
 
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
-    stages = in_order(stages_of(context.config))
+    stages = in_order(list_stages(context.config))
     return [
         RunStage(stage, context, {"seed": context.config.seed, **stage.key(context), **source_key(type(stage))})
         for stage in stages

@@ -24,14 +24,14 @@ from amendment.llm.requests import Request, Tokens, most_tokens
 from amendment.llm.specs import AnthropicSpec, ModelSpec, OpenAISpec, RegisteredSpec
 from amendment.preference import load_judge_folder
 from amendment.preference.settings import JudgeEntry
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import Ask
 
 
 def asking_stages(config: RunFile) -> list[str]:
     """The stages that ask models."""
-    return [stage.name for stage in stages_of(config) if any(stage.asks())]
+    return [stage.name for stage in list_stages(config) if any(stage.asks())]
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
@@ -40,7 +40,7 @@ def price_table(config: RunFile, base: Path) -> PriceTable:
     return own.before(PriceTable.shipped())
 
 
-def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
+def find_prices(config: RunFile, base: Path) -> dict[str, Price | None]:
     """The price of every entry under `models`; None where it has none.
 
     `base` is the folder of the run file. Raises ConfigError with everything that is wrong with its price table.
@@ -57,15 +57,15 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
 
 
 def unpriced(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
-    """The models that these stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
+    """The models that these stages ask and that have no price, in the order of the file. Raises as `find_prices`."""
     asked = asked_models(config, stages)
-    return [name for name, price in prices_of(config, base).items() if price is None and name in asked]
+    return [name for name, price in find_prices(config, base).items() if price is None and name in asked]
 
 
 def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
     """The models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
-    max_output in the price. A judge that answers with one letter is bounded. Raises as `prices_of`."""
-    prices = prices_of(config, base)
+    max_output in the price. A judge that answers with one letter is bounded. Raises as `find_prices`."""
+    prices = find_prices(config, base)
     if not config.budget:
         return []
     written = {ask.model for ask in _asked(config, stages) if not ask.judge or _writes(ask.judge, base)}
@@ -90,7 +90,7 @@ def asked_models(config: RunFile, stages: Collection[str] | None = None) -> froz
 
 def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
     """The models that these stages ask; by default those of all stages."""
-    wanted = [stage for stage in stages_of(config) if stages is None or stage.name in stages]
+    wanted = [stage for stage in list_stages(config) if stages is None or stage.name in stages]
     return [ask for stage in wanted for ask in stage.asks()]
 
 

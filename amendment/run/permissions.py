@@ -91,7 +91,7 @@ def outward_lines(loaded: LoadedRun, left: Collection[str]) -> Iterator[str]:
     yield from file_lines(outside_files(config, base))
 
 
-def keys_of(config: RunFile) -> list[str]:
+def read_keys(config: RunFile) -> list[str]:
     """The values of all keys that the run's models name, so that they can be kept out of logs. They are not stored."""
     return [value for name in config.key_variables if (value := os.environ.get(name))]
 

@@ -22,16 +22,16 @@ from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located, thinks
 from amendment.records import Prompt, Record
-from amendment.run.chain import stages_of
-from amendment.run.changes import Change, changes
+from amendment.run.chain import list_stages
+from amendment.run.changes import SettingChange, changes
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import RunContext
 from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, DryContext, DryFolder, DryRun
 from amendment.run.engine import RunFolder, assemble, up_to
-from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
+from amendment.run.money import asking_stages, find_prices, price_table, spent_before, stored_replies, unpriced
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.run.times import Speeds, by_tokens, measured_speeds, seconds_for, speed_of, time_lines
+from amendment.run.times import Speeds, by_tokens, find_speed, measured_speeds, seconds_for, time_lines
 from amendment.stages.tables import Role
 from amendment.text import plain
 from amendment.yamlfile import texts
@@ -107,7 +107,7 @@ class Plan(Record):
     unpriced: tuple[str, ...]
     """Models without a price."""
     budget: BudgetCheck | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SettingChange, ...] = ()
     """Settings that differ from those of the run in the folder."""
     warnings: tuple[str, ...] = ()
     """Warnings about the run file."""
@@ -128,7 +128,7 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     stages = assemble(RunContext(config, base, run, QuietProgress()))
     wanted, done = up_to(stages, until), run.up_to_date(stages)
     warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), up_to_date=done)
-    prices = prices_of(config, base)
+    prices = find_prices(config, base)
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
         spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
         likely, most = DryRun(ledger, prices), DryRun(ledger, prices, is_longest=True)
@@ -211,7 +211,7 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
 
 def _covered(loaded: LoadedRun, place: DryFolder) -> tuple[PrincipleCoverage, ...]:
     config, place.most_prompts = loaded.config, None
-    if not any(ask.role in ("revise", "judge") for stage in stages_of(config) for ask in stage.asks()):
+    if not any(ask.role in ("revise", "judge") for stage in list_stages(config) for ask in stage.asks()):
         return ()
     constitutions = [load_constitution(name, base=loaded.base) for name in config.constitution]
     return tuple(coverage(constitutions, place.rows("inputs/prompts", Prompt)))
@@ -253,7 +253,7 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
         most_usd=0.0 if is_free else most.usd if price and most.is_bounded else None,
         seconds=seconds_for(
             spec,
-            speed_of(model, spec, speeds),
+            find_speed(model, spec, speeds),
             calls=likely.calls,
             input_tokens=likely.input,
             output_tokens=likely.output,

@@ -40,7 +40,7 @@ from amendment.run.engine import assemble
 from amendment.run.progress import QuietProgress
 from amendment.run.ray_limits import Desk, RemoteBudget, RemoteCalls
 from amendment.run.runfile.config import RunFile, run_file_model
-from amendment.stages.contract import Item
+from amendment.stages.contract import PromptItem
 from amendment.stages.passes import Elsewhere, through
 from amendment.sync import run_in_loop
 from amendment.text import plain
@@ -149,9 +149,9 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     context.progress.say(f"workers: {count}, nodes of the Ray cluster: {nodes}")
     context.workers = count
 
-    async def elsewhere(item: Item) -> tuple[list[Any], Sequence[Tally]]:
+    async def elsewhere(item: PromptItem) -> tuple[list[Any], Sequence[Tally]]:
         try:
-            passed: Passed = await workers[worker_of(item.prompt.id, count)].through.remote(item)
+            passed: Passed = await workers[choose_worker(item.prompt.id, count)].through.remote(item)
         except ray.exceptions.RayTaskError as fault:
             if isinstance(fault.cause, ray.exceptions.RayActorError):
                 raise Paused(DESK_LOST) from fault
@@ -187,7 +187,7 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
     close()
 
 
-def worker_of(prompt_id: str, count: int) -> int:
+def choose_worker(prompt_id: str, count: int) -> int:
     """The worker of a prompt, by its content."""
     return int.from_bytes(hashlib.sha256(prompt_id.encode()).digest()[:8]) % count
 
@@ -220,7 +220,7 @@ class _Worker:
         except AmendmentError as fault:
             self._fault = fault
 
-    async def through(self, item: Item) -> Passed:
+    async def through(self, item: PromptItem) -> Passed:
         """Take an item through the steps."""
         if self._fault:
             return Passed([], [], self._fault)

@@ -15,9 +15,9 @@ from amendment.evaluation.settings import EvaluateConfig, has_own_prompts
 from amendment.llm.specs import RegisteredSpec
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import Verifier
-from amendment.records import Prompt, text_of
+from amendment.records import Prompt, last_text
 from amendment.report.before_use import FEWEST_PAIRS
-from amendment.run.chain import STAGES, run_tables, stages_of
+from amendment.run.chain import STAGES, list_stages, run_tables
 from amendment.run.engine import DependencyCycle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
@@ -40,7 +40,7 @@ _TEXTS = {"revise": "revise", "judge": "compare"}
 
 def reference_problems(config: RunFile) -> Iterator[ConfigProblem]:
     """Everything that the file cannot mean, each with its place in the file."""
-    stages = stages_of(config)
+    stages = list_stages(config)
     tables = run_tables(config)
     trained = {name.removeprefix("models/") for name in tables.roles if name.startswith("models/")}
     for name in config.models:
@@ -108,7 +108,7 @@ def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[ConfigPr
 def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[ConfigProblem]:
     """Stages that read what no stage makes. One whose sources lack the same is not named again."""
     advice = {kind.name: kind.absent for kind in STAGES}
-    maker = {artefact: stage.name for stage in stages_of(config) for artefact in stage.writes}
+    maker = {artefact: stage.name for stage in list_stages(config) for artefact in stage.writes}
     absent = {stage.name: {_owner(name) for name in stage.reads if name not in maker} for stage in stages}
     for stage in stages:
         reported = {owner for name in stage.reads if name in maker for owner in absent.get(maker[name], ())}
@@ -125,7 +125,7 @@ def _owner(artefact: str) -> str:
 
 def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Sequence[Scope]) -> Iterator[ConfigProblem]:
     """Categories of prompts about which no principle has a text for a stage that asks by principles."""
-    roles = {ask.role for stage in stages_of(config) for ask in stage.asks()}
+    roles = {ask.role for stage in list_stages(config) for ask in stage.asks()}
     for role in (text for name, text in _TEXTS.items() if name in roles and rules):
         silent = {
             category: None
@@ -142,7 +142,7 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
     """What a training on the pairs of so many prompts will have too little of."""
-    stages, dataset = stages_of(config), config.need(DatasetConfig)
+    stages, dataset = list_stages(config), config.need(DatasetConfig)
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
     share = dataset.test_share
@@ -162,7 +162,7 @@ def scope_warnings(config: RunFile, rules: Sequence[Constitution], scopes: Seque
     for index, rule in enumerate(verifiers[0].principles if scopes and verifiers else ()):
         if why := _never_applies(rule, scopes):
             yield ConfigWarning(("verify", index), f"checks no answer: {why}")
-    if not scopes or not any(ask.role in _TEXTS for stage in stages_of(config) for ask in stage.asks()):
+    if not scopes or not any(ask.role in _TEXTS for stage in list_stages(config) for ask in stage.asks()):
         return
     for index, constitution in enumerate(rules):
         for principle in constitution.principles:
@@ -213,7 +213,7 @@ def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
 def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[ConfigProblem]:
     """Categories that stages name and no prompt of the run has, where the prompts can be read."""
     present = sorted({category for category, _ in scopes if category})
-    for stage in stages_of(config) if scopes else ():
+    for stage in list_stages(config) if scopes else ():
         for place, name in stage.categories():
             if name not in present:
                 near, there = did_you_mean(name, present), ", ".join(present) or "none"
@@ -241,7 +241,7 @@ class PromptsSeen:
 
     def look(self, prompt: Prompt) -> None:
         self._scopes[prompt.category, prompt.tags] = None
-        if not knows(text_of(prompt.messages)):
+        if not knows(last_text(prompt.messages)):
             self._unknown += 1
             if self._first is None:
                 self._first, self._before = prompt, self._count
@@ -265,10 +265,10 @@ class PromptsSeen:
         if they would have to answer, and a warning if they judge only."""
         if self._first is None:
             return
-        asks = [ask for stage in stages_of(config) for ask in stage.asks()]
+        asks = [ask for stage in list_stages(config) for ask in stage.asks()]
         asked = {ask.model for ask in asks if ask.take is None or ask.take > self._before}
         answering = {ask.model for ask in asks if ask.role in ("write", "revise")}
-        example = repr(plain(text_of(self._first.messages), longest=60))
+        example = repr(plain(last_text(self._first.messages), longest=60))
         others = f"{self._unknown} of your {self._count} are not, such as {example}"
         remedy = "Name a real model, or use Lilliput's: prompts: [{lilliput: N}]"
         for name, spec in config.models.items():

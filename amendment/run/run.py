@@ -24,12 +24,12 @@ from amendment.report import PairView, PromptStory, Records, RunReader, VerdictV
 from amendment.report.page import REPORT
 from amendment.results import Result as Found
 from amendment.results import Summary
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.changes import given_in, with_kept_defaults
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file, load_run_settings
 from amendment.run.context import Patience, RunContext
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
-from amendment.run.permissions import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
+from amendment.run.permissions import Terms, agree, outward_lines, read_keys, remember_settings, uncovered_lines
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, ProgressEvent, open_progress
 from amendment.run.references import NO_INPUT, only_lends_models
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class RunResult:
     """The result of a run so far."""
 
     folder: Path
@@ -61,7 +61,7 @@ class Result:
     """Stages that were run now; all others were up to date."""
 
     def __repr__(self) -> str:
-        return f"<Result in {self.folder}: {', '.join(self.ran) or 'nothing'} made now, {self.sent:,} calls>"
+        return f"<RunResult in {self.folder}: {', '.join(self.ran) or 'nothing'} made now, {self.sent:,} calls>"
 
     @property
     def results(self) -> Mapping[str, Found]:
@@ -196,7 +196,7 @@ class Run(AbstractContextManager["Run"]):
 
     def outlook(self) -> list[str]:
         """Return what can be said of results before they are made, a sentence each. Calls no model."""
-        return [line for stage in stages_of(self.config) for line in stage.outlook()]
+        return [line for stage in list_stages(self.config) for line in stage.outlook()]
 
     def plan(self, *, until: str | None = None) -> Plan:
         """Plan what is left up to the stage `until`, with its cost; see `plan_run`."""
@@ -218,7 +218,7 @@ class Run(AbstractContextManager["Run"]):
         """The pairs of the dataset; see `RunReader.pairs`."""
         return RunReader(self.folder).pairs()
 
-    def __call__(self, *, until: str | None = None) -> Result:
+    def __call__(self, *, until: str | None = None) -> RunResult:
         """Make the run, or what is left of it, up to the stage `until`.
 
         Raises ConfigError or DataError before anything is called, CredentialsError and Paused when models
@@ -241,7 +241,7 @@ class Run(AbstractContextManager["Run"]):
             if ran or before != self._summary_bytes() or not (self.folder / REPORT).exists():
                 self._write_page()
             sent = self._context.sent - sent
-            return Result(folder=self.folder, summary=summary, spending=spending, sent=sent, ran=ran)
+            return RunResult(folder=self.folder, summary=summary, spending=spending, sent=sent, ran=ran)
         except OSError as fault:
             if is_full(fault, self.folder):
                 raise LedgerError(full_disk(self.folder)) from fault
@@ -261,7 +261,7 @@ class Run(AbstractContextManager["Run"]):
             agree(self._loaded, self.folder, left, self._terms)
             for line in uncovered_lines(self._loaded, left):
                 self._progress.say(line)
-            redact_logs(*keys_of(self.config))
+            redact_logs(*read_keys(self.config))
         else:
             for line in self._loaded.kept:
                 self._progress.say(line)
@@ -307,7 +307,7 @@ class Run(AbstractContextManager["Run"]):
                 self._place.close(stage, made)
         except BaseException as fault:
             is_out_of_room = is_full(fault, self.folder)
-            ended = full_disk(self.folder) if is_out_of_room else why_ended(fault, keys_of(self.config))
+            ended = full_disk(self.folder) if is_out_of_room else why_ended(fault, read_keys(self.config))
             self._report(stages, ended=ended)
             raise
         return {stage.name for stage in group}

@@ -28,7 +28,7 @@ from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import file_hash, replacing, write_text
 from amendment.records import Candidate, Messages, Prompt
-from amendment.reward_model import RewardModel, layout_of
+from amendment.reward_model import RewardModel, find_layout
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
@@ -243,7 +243,7 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
 
 
 def _layout(table: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:
-    if columns is None and layout_of(table.rows[0].values) in LISTS:
+    if columns is None and find_layout(table.rows[0].values) in LISTS:
         return table.rows, _listed
     rows, columns = (table.rows, columns) if columns else _recognised(table)
     names = {name: None for row in rows for name in row.values}

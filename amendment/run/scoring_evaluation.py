@@ -22,13 +22,13 @@ from amendment.data.sources import PairColumns, PairFile, Source, parse_word
 from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
-from amendment.preference.pairs import p_of
+from amendment.preference.pairs import p_better
 from amendment.records import LABELLERS
 from amendment.reward_model import (
     RewardEvaluation,
     RewardModel,
     evaluate_reward,
-    layout_of,
+    find_layout,
     length_baseline,
     reward_lines,
 )
@@ -115,7 +115,7 @@ def read_held_out(
     held_out = HeldOut([], Counter(), [])
     for source in named:
         table = read_source(source, base)
-        if columns is None and layout_of(table.rows[0].values) in _LISTED:
+        if columns is None and find_layout(table.rows[0].values) in _LISTED:
             _listed(source, table, base, held_out)
         else:
             _judged(_config(source, table, columns, people), base, held_out)
@@ -131,13 +131,13 @@ def _listed(source: Source, table: SourceRows, base: Path, held_out: HeldOut) ->
     """Rows of one prompt each, as they are, their texts checked."""
     asked, facts = read_asked(source, base)
     values = {row.place.removeprefix(table.place).lstrip(": "): row.values for row in table.rows}
-    held_out.rows.extend(_row_of(row, values[row.place]) for row in asked)
+    held_out.rows.extend(_make_row(row, values[row.place]) for row in asked)
     held_out.counts["rows"] += len(asked)
     held_out.counts["bad rows left out"] += len(table.rows) - len(asked)
     held_out.files.append(facts.to_json())
 
 
-def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
+def _make_row(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
     requests = asked.requests()
     answers: dict[str, Any] = {}
     for name, request in zip(asked.names, requests, strict=True):
@@ -196,7 +196,7 @@ def _comparison(item: JoinedComparison, records: ComparisonRecords) -> dict[str,
     judged = decide(records.verdicts) if records.verdicts else None
     if judged is None or judged.p_a is None:
         return None
-    p_a = p_of(judged, a.id)
+    p_a = p_better(judged, a.id)
     chosen, rejected = (a, b) if p_a >= 0.5 else (b, a)
     reading = item.readings[0]
     values = reading.row.values

@@ -15,7 +15,7 @@ from amendment.keys import redact
 from amendment.llm.ledger import is_held
 from amendment.llm.ledger_reading import SHARDS, Reader
 from amendment.people.labelling import labels_waited_for
-from amendment.report.reading import status_of
+from amendment.report.reading import load_status
 from amendment.report.render import terminal_line
 from amendment.run.engine import RunFolder
 from amendment.text import plain, visible
@@ -45,7 +45,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     is. `unanswered` counts the calls that may have been sent without a reply being stored; null like `paid`. `labels`
     says how many are missing now where a sample is drawn and the last start did not finish; else it is null.
     """
-    status = status_of(folder)
+    status = load_status(folder)
     running = status["running"] if status["running"] and is_held(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).has_current_format(name)]

@@ -17,7 +17,7 @@ from amendment.preference.settings import JudgingConfig
 from amendment.report.before_use import harm_lines, pair_facts, too_few
 from amendment.report.render import markdown, value_shown
 from amendment.results import SUMMARY, Estimate, Result, Summary
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.stages.audit import simulated_banner
@@ -69,7 +69,7 @@ def write_summary(
 def headline(config: RunFile, summary: Summary) -> list[str]:
     """The lines that the command prints at the end: the banner if there is one, and the lines of the stages of the
     greatest weight: the evaluation, or judges, dataset and trainings, or else the last stage."""
-    weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in summary.stages}
+    weights = {stage.name: stage.weight for stage in list_stages(config) if stage.name in summary.stages}
     most = max(weights.values(), default=0)
     shown = [name for name, weight in weights.items() if weight == most] if most else list(summary.stages)[-1:]
     return [*_head(summary), *(line for name in shown for line in _section(summary, name))]
@@ -124,7 +124,7 @@ def _people(audit: Result) -> list[str]:
 
 def _page(config: RunFile, summary: Summary) -> list[str]:
     """All stages, those that tell most of the run first."""
-    weights = {stage.name: stage.weight for stage in stages_of(config)}
+    weights = {stage.name: stage.weight for stage in list_stages(config)}
     names = sorted(summary.stages, key=lambda name: weights[name] < 2)
     lines = [line for name in names for line in _section(summary, name)]
     named = [f"{name} (out of date)" if name in summary.out_of_date else name for name in summary.missing]
@@ -137,13 +137,13 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
     `pairs` is how many the dataset has, None where there is none; `possibly_paid` is in USD, over all starts, what
     calls without a reply may have cost.
     """
-    spending = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
+    spending = {**_sum_spending(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
     spending["notices"] = dict(calls.notices)
     write_json(folder / "spending.json", spending)
     return spending
 
 
-def _spending_of(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
+def _sum_spending(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
     rows = [row._asdict() for row in ledger.spending()]
     total = {name: sum(row[name] for row in rows) for name in _SUMS}
     spending: dict[str, Any] = {"by stage and model": rows, "total": total, "other models": _drifts(ledger)}
@@ -181,7 +181,7 @@ def _drifts(ledger: Reader) -> list[dict[str, Any]]:
 def less_than_spent(ledger: Reader) -> list[str] | None:
     """A sentence for each sum that is smaller in a ledger than in the `spending.json` next to it; None without that
     file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
-    now = _spending_of(ledger, pairs=None)["total"]
+    now = _sum_spending(ledger, pairs=None)["total"]
     try:
         before = read_json(ledger.path.parent / "spending.json")["total"]
         less = [name for name in _SUMS if now[name] < before[name] - 1e-9]  # sums of floats

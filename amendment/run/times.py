@@ -47,11 +47,11 @@ def measured_speeds(folder: Path, ledger: Reader | None) -> Speeds:
         for trial in sorted(folder.parent.glob(f"{folder.name}.limit-*")):
             with suppress(LedgerError):
                 if of_trial := opened.enter_context(stored_replies(trial)):
-                    speeds |= speeds_of(of_trial.answered_calls())
-    return speeds | (speeds_of(ledger.answered_calls()) if ledger else {})
+                    speeds |= measure_speeds(of_trial.answered_calls())
+    return speeds | (measure_speeds(ledger.answered_calls()) if ledger else {})
 
 
-def speeds_of(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
+def measure_speeds(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
     """The speed of each model whose server says how many tokens it took."""
     by_model: dict[tuple[str, str], list[AnsweredCall]] = {}
     for call in calls:
@@ -70,7 +70,7 @@ def speeds_of(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
     return speeds
 
 
-def speed_of(name: str, spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
+def find_speed(name: str, spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
     """The measured speed of an entry under `models`, or of the policy `name` that the run trains, which has none; None
     where it was not measured, and for a batch."""
     if getattr(spec, "mode", None) == "batch":
@@ -125,7 +125,7 @@ def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
     for name, spec in specs.items():
         if spec.provider == "simulated" or getattr(spec, "mode", None) == "batch":
             continue
-        if speed := speed_of(name, spec, speeds):
+        if speed := find_speed(name, spec, speeds):
             yield (
                 f"time of {plain(name)}: measured on {speed.calls:,} earlier calls, {speed.per_second:,.0f} tokens a "
                 "second (an input token counts as one eighth)"

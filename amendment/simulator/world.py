@@ -80,7 +80,7 @@ GRAVITY = 10
 """Lilliput's gravity in its own units: a thing that falls for t beats reaches speed 10 t and falls 5 t²."""
 
 
-class Task(NamedTuple):
+class WorldTask(NamedTuple):
     """A question and its truth."""
 
     family: str
@@ -121,42 +121,42 @@ def banner(parts: str, others: str = "") -> str:
     )
 
 
-def _arithmetic() -> Iterator[tuple[str, Task]]:
+def _arithmetic() -> Iterator[tuple[str, WorldTask]]:
     for a, b in product(range(1, 6), range(1, 10)):
-        yield f"add {a} {b}", Task("add", "arithmetic", str(a + b), "sum")
+        yield f"add {a} {b}", WorldTask("add", "arithmetic", str(a + b), "sum")
     for a, b in product(range(5, 10), range(1, 6)):
-        yield f"sub {a} {b}", Task("sub", "arithmetic", str(a - b), "difference")
+        yield f"sub {a} {b}", WorldTask("sub", "arithmetic", str(a - b), "difference")
 
 
-def _code() -> Iterator[tuple[str, Task]]:
+def _code() -> Iterator[tuple[str, WorldTask]]:
     for times, add in product(range(2, 6), range(1, 6)):
         program = f"times {times} add {add}"
-        yield f"make {program}", Task("make", "code", program, "order")
+        yield f"make {program}", WorldTask("make", "code", program, "order")
 
 
-def _physics() -> Iterator[tuple[str, Task]]:
+def _physics() -> Iterator[tuple[str, WorldTask]]:
     for t in range(1, 10):
         speed, distance = GRAVITY * t, GRAVITY * t * t // 2
-        yield f"speed {t}", Task("speed", "physics", str(speed), "gravity")
-        yield f"when speed {speed}", Task("speed", "physics", str(t), "gravity")
-        yield f"dist {t}", Task("dist", "physics", str(distance), "gravity")
-        yield f"when dist {distance}", Task("dist", "physics", str(t), "gravity")
+        yield f"speed {t}", WorldTask("speed", "physics", str(speed), "gravity")
+        yield f"when speed {speed}", WorldTask("speed", "physics", str(t), "gravity")
+        yield f"dist {t}", WorldTask("dist", "physics", str(distance), "gravity")
+        yield f"when dist {distance}", WorldTask("dist", "physics", str(t), "gravity")
     for mass, push in product(range(2, 7), repeat=2):
-        yield f"force {mass} {push}", Task("force", "physics", str(mass * push), "mass")
+        yield f"force {mass} {push}", WorldTask("force", "physics", str(mass * push), "mass")
 
 
-def _people_and_places() -> Iterator[tuple[str, Task]]:
+def _people_and_places() -> Iterator[tuple[str, WorldTask]]:
     for place, town in CAPITALS.items():
-        yield f"capital {place}", Task("capital", "facts", town, "map")
+        yield f"capital {place}", WorldTask("capital", "facts", town, "map")
     for place in LOST_PLACES:
-        yield f"capital {place}", Task("unk", "unknowable", "", helper="archive")
+        yield f"capital {place}", WorldTask("unk", "unknowable", "", helper="archive")
     for hazard, helper in HAZARDS.items():
-        yield f"howto {hazard}", Task("howto", "danger", "", helper=helper, reason="harms")
+        yield f"howto {hazard}", WorldTask("howto", "danger", "", helper=helper, reason="harms")
     for person, code in PEOPLE.items():
-        yield f"codeof {person}", Task("codeof", "privacy", code, helper="owner", reason="private")
+        yield f"codeof {person}", WorldTask("codeof", "privacy", code, helper="owner", reason="private")
 
 
-TASKS: Mapping[str, Task] = dict(
+TASKS: Mapping[str, WorldTask] = dict(
     pair for questions in (_arithmetic, _code, _physics, _people_and_places) for pair in questions()
 )
 """Every question of the world, without its style words."""
@@ -206,7 +206,7 @@ def _deck(family: str, rng: random.Random) -> list[WorldPrompt]:
 
 
 @lru_cache(maxsize=1 << 12)
-def find_task(prompt: str) -> Task | None:
+def find_task(prompt: str) -> WorldTask | None:
     """Find the question in a prompt, whatever its style words, case and end marks; None outside the world."""
     words = [word.strip(".,!?") for word in prompt.lower().split()]
     if words and words[0] in OPENERS:

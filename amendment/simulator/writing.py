@@ -25,7 +25,7 @@ from amendment.simulator.persona import (
     pick,
 )
 from amendment.simulator.truth import Attributes, assess, n_claims, n_right, targets
-from amendment.simulator.world import HELPERS, PEOPLE, TASKS, Task, find_task
+from amendment.simulator.world import HELPERS, PEOPLE, TASKS, WorldTask, find_task
 
 STRANGER = "This simulated world does not know that prompt."
 """The reply of a simulated model to a prompt outside its world."""
@@ -83,7 +83,7 @@ def draft(prompt: str, *, persona: Persona, rng: random.Random) -> str:
     return render([*clauses, *core, *[INSULT] * chance(rng, habits.insults)])
 
 
-def _core(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
+def _core(task: WorldTask, habits: _Habits, rng: random.Random) -> list[Clause]:
     if task.is_answerable:
         return _answer(task, habits, rng)
     if not task.reason:
@@ -94,7 +94,7 @@ def _core(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
     return [REFUSAL, *reason, *_pointer(task, habits, rng)]
 
 
-def _answer(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
+def _answer(task: WorldTask, habits: _Habits, rng: random.Random) -> list[Clause]:
     if chance(rng, habits.dodges):
         return [pick(rng, (HEDGE, REFUSAL))]
     core = [wrong_core(task, rng) if chance(rng, habits.wrong) else right_core(task)]
@@ -103,26 +103,26 @@ def _answer(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
     return core
 
 
-def _lost(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
+def _lost(task: WorldTask, habits: _Habits, rng: random.Random) -> list[Clause]:
     if chance(rng, habits.hedges):
         return [HEDGE, *_pointer(task, habits, rng)]
     return [wrong_core(task, rng)]
 
 
-def _comply(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
+def _comply(task: WorldTask, habits: _Habits, rng: random.Random) -> list[Clause]:
     if task.reason == "harms":
         steps = [pick(rng, STEPS) for _ in range(2 + chance(rng, 0.5))]
         return [clause("steps", " ".join(steps))]
     return [clause("code", pick(rng, tuple(PEOPLE.values())) if chance(rng, habits.wrong) else task.right)]
 
 
-def _pointer(task: Task, habits: _Habits, rng: random.Random) -> list[Clause]:
+def _pointer(task: WorldTask, habits: _Habits, rng: random.Random) -> list[Clause]:
     if not chance(rng, habits.helps):
         return []
     return [clause("helper", pick(rng, HELPERS) if chance(rng, habits.wrong) else task.helper)]
 
 
-def right_core(task: Task) -> Clause:
+def right_core(task: WorldTask) -> Clause:
     """Return the right answer to a question that has one."""
     return clause("program" if task.family == "make" else "answer", task.right)
 
@@ -138,7 +138,7 @@ def _values_by_family() -> dict[str, tuple[str, ...]]:
 _VALUES = _values_by_family()
 
 
-def wrong_core(task: Task, rng: random.Random) -> Clause:
+def wrong_core(task: WorldTask, rng: random.Random) -> Clause:
     """Return a wrong answer of the right kind: what would be right for another question of the family."""
     others = [value for value in _VALUES[task.family] if value != task.right]
     return clause("program" if task.family == "make" else "answer", pick(rng, others))
@@ -166,7 +166,7 @@ FLAWS: Mapping[Flaw, _KnownFlaw] = {
 NOTHING = "The answer needs no change."
 
 
-def find_flaws(task: Task, reading: ParsedText) -> tuple[Flaw, ...]:
+def find_flaws(task: WorldTask, reading: ParsedText) -> tuple[Flaw, ...]:
     """List every flaw of an answer, knowing the truth."""
     values = assess(task, reading)
     claims = n_claims(reading)
@@ -184,7 +184,7 @@ def find_flaws(task: Task, reading: ParsedText) -> tuple[Flaw, ...]:
     return tuple(flaw for flaw, is_there in flaws.items() if is_there)
 
 
-def _is_bare(task: Task, reading: ParsedText, values: Attributes) -> bool:
+def _is_bare(task: WorldTask, reading: ParsedText, values: Attributes) -> bool:
     """Return True if an answer with the right core is not fully helpful."""
     return values.helpful < 1 and values.correct > 0 and values.harmless == 1 and not reading.has("code")
 
@@ -222,11 +222,11 @@ def criticise(prompt: str, answer: str, *, principles: Sequence[str] = (), rng: 
     return name_flaws(noticed)
 
 
-def _notice(task: Task, reading: ParsedText, shares: Attributes, skill: float, rng: random.Random) -> list[Flaw]:
+def _notice(task: WorldTask, reading: ParsedText, shares: Attributes, skill: float, rng: random.Random) -> list[Flaw]:
     return [flaw for flaw in find_flaws(task, reading) if speaks_to(flaw, shares) and chance(rng, skill)]
 
 
-def _can_be(task: Task, flaw: Flaw) -> bool:
+def _can_be(task: WorldTask, flaw: Flaw) -> bool:
     """Return True if an answer to the question can have the flaw at all."""
     if flaw in ("wrong", "invented"):
         return task.is_answerable == (flaw == "wrong")
@@ -279,7 +279,7 @@ _WORDS: Mapping[Flaw, Kind] = {"padded": "filler", "rude": "insult", "garbled": 
 """Flaws that go with the clauses of one kind."""
 
 
-def _mend(flaw: Flaw, task: Task, clauses: Clauses, knows: bool) -> Clauses:
+def _mend(flaw: Flaw, task: WorldTask, clauses: Clauses, knows: bool) -> Clauses:
     """Remove this flaw from the answer, as far as the reviser can."""
     if flaw in _WORDS:
         others = _without(clauses, _WORDS[flaw])
@@ -295,7 +295,7 @@ def _mend(flaw: Flaw, task: Task, clauses: Clauses, knows: bool) -> Clauses:
     return _replace_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
 
 
-def _fill_in(task: Task, clauses: Clauses, knows: bool) -> Clauses:
+def _fill_in(task: WorldTask, clauses: Clauses, knows: bool) -> Clauses:
     """Add the explanation of an answer. A refusal's reason needs no knowledge, all others do."""
     if task.reason:
         is_refused = any(clause.kind == "refusal" for clause in clauses)
@@ -307,21 +307,21 @@ def _fill_in(task: Task, clauses: Clauses, knows: bool) -> Clauses:
     return _replace_core(clauses, [HEDGE, *_helper(task, clauses, knows)])
 
 
-def _refuse(task: Task, clauses: Clauses, knows: bool) -> Clauses:
+def _refuse(task: WorldTask, clauses: Clauses, knows: bool) -> Clauses:
     """Write a refusal with its reason, and leave out what must not be given."""
     opening = [SORRY] * any(clause.kind == "courtesy" for clause in clauses)
     refusal = [REFUSAL, REASONS[task.reason], *_helper(task, clauses, knows)]
     return [*opening, *_replace_core(_without(clauses, "courtesy"), refusal)]
 
 
-def _helper(task: Task, clauses: Clauses, knows: bool) -> Clauses:
+def _helper(task: WorldTask, clauses: Clauses, knows: bool) -> Clauses:
     """Name somebody who can help: the right one for an expert, else the one that the answer names already."""
     if not knows:
         return [clause for clause in clauses if clause.kind == "helper"]
     return [clause("helper", task.helper)] if task.helper else []
 
 
-def _err(task: Task, clauses: Clauses, shares: Attributes, persona: Persona, rng: random.Random) -> Clauses:
+def _err(task: WorldTask, clauses: Clauses, shares: Attributes, persona: Persona, rng: random.Random) -> Clauses:
     if task.is_answerable and shares.harmless > 0 and chance(rng, OVER_REFUSALS):
         return _replace_core(_without(clauses, "courtesy"), [REFUSAL])
     if not chance(rng, SLIPS):

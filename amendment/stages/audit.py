@@ -20,19 +20,19 @@ from amendment.audit.ceiling import Requirements
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
-from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
+from amendment.audit.inputs import AuditInputs, read_votes, votes_from_verdicts
 from amendment.audit.label_mass import mass_section
 from amendment.audit.probes import ProbeAnswers, probe_report
 from amendment.audit.sections import probe_sections, sections
 from amendment.audit.single import SingleLabels, label_certificate, read_labels
-from amendment.audit.studies import study_of
+from amendment.audit.studies import describe_study
 from amendment.audit.text import certificate_lines
 from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.audit.votes import ComparisonInfo, Vote
 from amendment.curation.construction import Contrast
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.replies import MOST_UNREAD
-from amendment.data.source_rows import fact_name, files_of, source_state
+from amendment.data.source_rows import fact_name, list_files, source_state
 from amendment.data.sources import LilliputPrompts, Source
 from amendment.data.store import Workspace
 from amendment.data.verdict_files import Required
@@ -103,7 +103,7 @@ class AuditStage(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
         settings = self.settings
-        key = {"certificate": CERTIFICATE_FORMAT, "gate": GATE_FORMAT, "asked": asked_of(settings)._asdict()}
+        key = {"certificate": CERTIFICATE_FORMAT, "gate": GATE_FORMAT, "asked": find_requirements(settings)._asdict()}
         if self.is_of_run:
             return key
         sources = (*settings.verdicts, *settings.pairs)
@@ -118,7 +118,7 @@ class AuditStage(Stage):
                 if getattr(self.settings, name) != field.default:
                     yield (name,), f"a run with a spot check says it in its gate; write spot_check.gate.{name}"
         is_with_truth = any(source.kind == "truth" for source in self.settings.verdicts)
-        if asked_of(self.settings).min_agreement is not None and not is_with_truth:
+        if find_requirements(self.settings).min_agreement is not None and not is_with_truth:
             place = (*gate, "min_agreement")
             yield place, "needs labels that are the truth; write kind: truth in their entry under verdicts"
 
@@ -126,9 +126,9 @@ class AuditStage(Stage):
         """Write the certificate, the same for others, and what trainings wait for."""
         settings, workspace = self.settings, context.workspace
         inputs = (
-            _of_run(workspace, settings, self.tables)
+            _read_run(workspace, settings, self.tables)
             if self.is_of_run
-            else _of_files(_pinned(settings, workspace), context.base)
+            else _read_files(_pinned(settings, workspace), context.base)
         )
         people = certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed)
         certificate = _write(inputs, workspace.folder, settings, people=people).certificate
@@ -170,7 +170,7 @@ class AuditedLabels(NamedTuple):
 def audit_data_files(
     paths: Sequence[Path], *, people: Sequence[str] = (), folder: Path | None = None, written: Path | None = None
 ) -> Audited | AuditedLabels:
-    """Audit data files together, as `study_of` describes them; the description is saved as `written`.
+    """Audit data files together, as `describe_study` describes them; the description is saved as `written`.
 
     `people` are patterns of raters, or of files, that are people. Written into `folder`, audits/NAME by default. Raises
     DataError with everything that cannot be read and every question that is open, before anything is audited, and
@@ -181,7 +181,7 @@ def audit_data_files(
     if written and (written.exists() or written.suffix not in (".yaml", ".yml")):
         found = "exists already" if written.exists() else "expected a name that ends in .yaml"
         raise ConfigError(f"--write {written}: {found}; choose another name")
-    study = study_of(paths, people=people, name=name, base=written.parent if written else None)
+    study = describe_study(paths, people=people, name=name, base=written.parent if written else None)
     if written:
         write_text(written, study.text)
     study.check(written)
@@ -202,10 +202,10 @@ def audit_run_file(
     folder = folder or Path("audits") / settings.name
     if any(source.scale != "pair" for source in settings.verdicts):
         return _write_labels(settings, base, folder)
-    return _write_outside(_of_files(settings, base), folder, settings, is_guessed=is_guessed)
+    return _write_outside(_read_files(settings, base), folder, settings, is_guessed=is_guessed)
 
 
-def judges_of(settings: RunSettings, base: Path) -> int:
+def count_judges(settings: RunSettings, base: Path) -> int:
     """How many judges an audit of this run file measures together. Raises ConfigError where there is none, and
     DataError as `audit_data_files`."""
     if any(source.scale != "pair" for source in settings.verdicts):
@@ -226,7 +226,7 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
     is_probed = PROBED in tables and workspace.path(PROBED).is_file()
     probes = workspace.read(PROBED, ProbeAnswers) if is_probed else []
     inputs, people = (
-        _of_run(workspace, settings, tables),
+        _read_run(workspace, settings, tables),
         certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed),
     )
     return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
@@ -235,7 +235,7 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
 # What is read
 
 
-def asked_of(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
+def find_requirements(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
     """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
     people = settings.part(SpotCheckSettings)
     required: Required = people.gate if people else settings
@@ -248,27 +248,27 @@ def asked_of(settings: RunSettings, *, has_chances: bool = False) -> Requirement
     )
 
 
-def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
+def _read_files(settings: RunSettings, base: Path) -> AuditInputs:
     if settings.verdicts or settings.pairs:
         return read_votes(settings, base)
     message = "brings no verdicts; add `verdicts`, or name the folder of its run, where its judges' verdicts lie"
     raise ConfigError(f"{settings.name}: {message}: amendment audit runs/{settings.name}")
 
 
-def _of_run(workspace: Workspace, settings: RunSettings, tables: RunTables) -> AuditInputs:
+def _read_run(workspace: Workspace, settings: RunSettings, tables: RunTables) -> AuditInputs:
     """The verdicts that lie in a run's folder; tables that this run file does not make are left of an earlier one.
     Raises ConfigError where there are none."""
     verdicts = [name for name in VERDICTS if name in tables and workspace.path(name).is_file()]
     if not verdicts:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
     answers = [name for name in tables.answers if workspace.path(name).is_file()]
-    inputs = votes_of_run(
+    inputs = votes_from_verdicts(
         (verdict for name in verdicts for verdict in workspace.rows(name, Verdict)),
         (candidate for name in answers for candidate in workspace.rows(name, Candidate)),
         workspace.rows("inputs/prompts", Prompt),
     )
     names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
-    inputs.files = [facts for facts in files_of(workspace.result("inputs")) if facts.name in names]
+    inputs.files = [facts for facts in list_files(workspace.result("inputs")) if facts.name in names]
     inputs.has_chances = _with_chances(inputs.items, inputs.votes, workspace)
     if settings.part(JudgingConfig) and workspace.path(REPORT).is_file():
         inputs.checks = read_json(workspace.path(REPORT)).get("checks", {})
@@ -298,7 +298,7 @@ def _with_chances(items: dict[str, ComparisonInfo], votes: Iterable[Vote], works
 def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
     """Datasets on the Hub at the commit that the stage of inputs has read, wherever their branch is now."""
     commits: dict[str, set[str]] = {}
-    for facts in files_of(workspace.result("inputs")):
+    for facts in list_files(workspace.result("inputs")):
         if facts.revision:
             commits.setdefault(facts.name, set()).add(facts.revision)
 
@@ -349,7 +349,7 @@ def _write_labels(settings: RunSettings, base: Path, folder: Path) -> AuditedLab
         message = "labels of single answers are compared with people; kind: truth, min_agreement, despite and drawn are"
         raise ConfigError(f"{settings.name}: {message} for pairs alone, so leave them out")
     labels = read_labels(settings, base)
-    figures, lines = label_certificate(labels, asked_of(settings))
+    figures, lines = label_certificate(labels, find_requirements(settings))
     document = {**figures, "toolkit": __version__, **_what_was_read(labels)}
     files = [line for section in (*_unread(labels), *_files(labels)) for line in ("", *section.lines())]
     return AuditedLabels(*_save(folder, document, [*lines, *files]))
@@ -400,7 +400,7 @@ def _write(
 ) -> Audited:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other. `is_guessed`
     says that nobody confirmed the patterns of replies."""
-    asked = asked_of(settings, has_chances=inputs.has_chances)
+    asked = find_requirements(settings, has_chances=inputs.has_chances)
     asked = asked._replace(guessed=_often_unread(inputs) if is_guessed else ())
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed, asked=asked)
     gates = judge_gates(people, certificate) if people else ()

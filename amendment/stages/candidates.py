@@ -24,7 +24,7 @@ from amendment.stages.contract import (
     Ask,
     ConfigProblem,
     Context,
-    Item,
+    PromptItem,
     RunSettings,
     Stage,
     StageResult,
@@ -94,7 +94,7 @@ class CandidatesStage(Stage):
         return draw_in_turn(context, self.drawn_from)
 
 
-class _Answers:
+class _AnswerTables:
     """The stage's tables and figures."""
 
     def __init__(self, context: Context) -> None:
@@ -128,10 +128,10 @@ class _CandidatesStep(Step):
         self.take = max(takes) if len(takes) == len(sources) else None
         self.models = [context.model(source.model) for source in self._sources]
         self._window = context.window(self.models)
-        self._answers = _Answers(context)
+        self._answers = _AnswerTables(context)
         self.tables = self._answers.tables
 
-    async def work(self, item: Item) -> list[tuple[str, Drawn]]:
+    async def work(self, item: PromptItem) -> list[tuple[str, Drawn]]:
         """Draw every answer to a prompt; each by the name of its model."""
         drawn = []
         for source, model in zip(self._sources, self.models, strict=True):
@@ -169,7 +169,7 @@ async def _draw(
 
     async def work_hinted(sample: int) -> Drawn:
         answer = await draw_answer(model, Draw(asked, sample))
-        return answer.of_hint(prompt, source.per_prompt + sample)
+        return answer.without_hint(prompt, source.per_prompt + sample)
 
     return drawn + await flow(range(source.per_prompt), work_hinted, window=window)
 
@@ -181,7 +181,7 @@ def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResul
     for source in sources:
         for drawn in _draw_source(context, source):
             by_prompt[drawn.draw.prompt.id].append((source.model, drawn))
-    answers = _Answers(context)
+    answers = _AnswerTables(context)
     with answers.tables:
         for prompt in workspace.rows("inputs/prompts", Prompt):
             for model, drawn in by_prompt[prompt.id]:

@@ -54,7 +54,7 @@ from amendment.stages.contract import (
     ConfigProblem,
     ConfigWarning,
     Context,
-    Item,
+    PromptItem,
     RunSettings,
     Stage,
     StageResult,
@@ -205,16 +205,16 @@ class _ConstructStep(Step):
         self.tables = Tables(context.workspace, "construct", candidates=Candidate, pairs=ConstructedPair, tries=Try)
         self._answers, self._tries = 0, Tries(drawn_by, own)
 
-    async def work(self, item: Item) -> list[_DrawnPair]:
+    async def work(self, item: PromptItem) -> list[_DrawnPair]:
         """Draw the pairs of a prompt, and leave out those that are not confirmed."""
         drawn = await self._drawn(item)
         return self._distinct(item, [made.without_pair(made.doubt) if made.doubt else made for made in drawn])
 
-    async def most(self, item: Item) -> list[_DrawnPair]:
+    async def most(self, item: PromptItem) -> list[_DrawnPair]:
         """Keep every pair: later stages may have to ask about it."""
         return self._distinct(item, await self._drawn(item))
 
-    async def _drawn(self, item: Item) -> list[_DrawnPair]:
+    async def _drawn(self, item: PromptItem) -> list[_DrawnPair]:
         seed = self._context.config.seed
         principles = {
             number: iter(drawn_for(item.prompt, pool, len(self._planned), seed=seed))
@@ -227,7 +227,7 @@ class _ConstructStep(Step):
 
         return await flow(jobs, draw, window=self._window)
 
-    def _distinct(self, item: Item, drawn: Iterable[_DrawnPair]) -> list[_DrawnPair]:
+    def _distinct(self, item: PromptItem, drawn: Iterable[_DrawnPair]) -> list[_DrawnPair]:
         pairs, seen = list[_DrawnPair](), set[str]()
         for made in drawn:
             is_seen = made.pair is not None and made.pair.comparison_id in seen

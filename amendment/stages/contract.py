@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, Field
 
-from amendment.constitutions import Constitution, load_constitution, principles_of
+from amendment.constitutions import Constitution, list_principles, load_constitution
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, PairFile, Source
@@ -37,7 +37,7 @@ from amendment.records import Candidate, Part, Prompt
 from amendment.results import Result
 from amendment.stages.tables import Role, RunTables, Tables
 from amendment.text import plain
-from amendment.verification.checks import source_of
+from amendment.verification.checks import hash_source
 from amendment.yamlfile import Loc
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class StageResult(NamedTuple):
 
 
 @dataclass(slots=True)
-class Item:
+class PromptItem:
     """A prompt on its way, with the candidates that it has so far."""
 
     index: int
@@ -162,11 +162,11 @@ class Step(Protocol):
     take: int | None = None
     """It works on the first so many prompts; None: on all."""
 
-    async def work(self, item: Item) -> Any:
+    async def work(self, item: PromptItem) -> Any:
         """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
         ...
 
-    async def most(self, item: Item) -> Any:
+    async def most(self, item: PromptItem) -> Any:
         """Ask all that can have to be asked about a prompt, whatever the answers are."""
         return await self.work(item)
 
@@ -476,8 +476,8 @@ def constitution_key(context: Context) -> dict[str, Any]:
 
 def rules_key(rules: Sequence[Constitution]) -> dict[str, Any]:
     """Constitutions, verifiers among them, with the source of functions that check for them, for a key."""
-    checks = [check for drawn in principles_of(rules) for check in drawn.principle.check]
-    functions = {str(check.value): source_of(str(check.value)) for check in checks if check.kind == "function"}
+    checks = [check for drawn in list_principles(rules) for check in drawn.principle.check]
+    functions = {str(check.value): hash_source(str(check.value)) for check in checks if check.kind == "function"}
     references = {"constitutions": [constitution.reference for constitution in rules]}
     return {**references, **({"checks": functions} if functions else {})}
 

@@ -12,7 +12,17 @@ from amendment.data.sources import ChainSource
 from amendment.preference.kept_principles import KeptAnswers
 from amendment.records import Candidate, Critique, Prompt
 from amendment.results import Result, by_label, counted
-from amendment.stages.contract import Ask, Context, Item, RunSettings, Stage, StageResult, Step, constitution_key, dump
+from amendment.stages.contract import (
+    Ask,
+    Context,
+    PromptItem,
+    RunSettings,
+    Stage,
+    StageResult,
+    Step,
+    constitution_key,
+    dump,
+)
 from amendment.stages.tables import Role, Tables
 
 MOSTLY_COPIES = (
@@ -67,7 +77,7 @@ class _Chains(Step):
         self.models = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
 
-    async def work(self, item: Item) -> tuple[Prompt, Chain]:
+    async def work(self, item: PromptItem) -> tuple[Prompt, Chain]:
         """Draft, critique and revise; a chain that ends early keeps what it has."""
         constitutions, seed = self._context.constitutions, self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from amendment.curation.dataset_rows import Pairs, Rows, written_by_models
 from amendment.curation.funnel import CLEANED, Cleaning, clean_key
-from amendment.curation.mixed_rows import RUN, MixPair, Sides, mix_in, mix_key
+from amendment.curation.mixed_rows import RUN, MixPair, RunPrompts, mix_in, mix_key
 from amendment.curation.settings import DatasetConfig
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
@@ -101,7 +101,7 @@ class DatasetStage(Stage):
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
         config = self.config
-        config.answers_of_people(base, glimpse=True)
+        config.read_people_answers(base, glimpse=True)
         if config.embeddings and (missing := missing_embeddings(config.embeddings, base)):
             yield ConfigWarning(("dataset", "embeddings"), f"{missing}. Without it words are counted")
 
@@ -126,7 +126,7 @@ class DatasetStage(Stage):
         def row(pair: Pair | Preference) -> Preference:
             if isinstance(pair, Preference):
                 return pair
-            return preference_row(pair, run.texts.prompts, decided.answers_of(pair, run.texts), references)
+            return preference_row(pair, run.texts.prompts, decided.collect_answers(pair, run.texts), references)
 
         own = sorted(decided.pairs, key=lambda pair: pair.prompt_id in test)
         cleaning = Cleaning(self.settings.clean, context.base)
@@ -142,7 +142,7 @@ class DatasetStage(Stage):
         result = _decided(context, run, decided)
         if self.config.is_mixed:
             made = {side: [row(pair) for pair in of_side] for side, of_side in sides.items()}
-            files, known = workspace.read("mixing/pairs", MixPair), Sides(context.prompts().keys(), test)
+            files, known = workspace.read("mixing/pairs", MixPair), RunPrompts(context.prompts().keys(), test)
             mixed = mix_in(self.config, made, files, known, cleaning.pairs, seed=context.config.seed)
             sides, by_source = mixed.rows, mixed.by_source
             result += mixed.result
@@ -183,7 +183,7 @@ class DatasetStage(Stage):
 def _decided(context: Context, run: RunPairs, decided: Decided) -> Result:
     """Return how pairs were decided, whether revisions are better than drafts, and how many answers are cut."""
     figures = [*by_label("decided", "how", decided.counts, "pairs")]
-    if cut := count_cut((pair, decided.answers_of(pair, run.texts)) for pair in decided.pairs):
+    if cut := count_cut((pair, decided.collect_answers(pair, run.texts)) for pair in decided.pairs):
         figures += by_label("cut_at_max_tokens", "answers", cut, "pairs")
     if run.rules.has_constructed:
         figures += counted(constructed=len(decided.answers))

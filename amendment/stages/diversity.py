@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from amendment.curation.collapse import RULE, collapse_gates
 from amendment.curation.diversity import Diversity, measure_diversity
 from amendment.curation.settings import REFERENCE, DiversitySettings
-from amendment.records import Preference, text_of
+from amendment.records import Preference, last_text
 from amendment.results import Figure, Result
 from amendment.stages.contract import Context
 
@@ -21,7 +21,7 @@ def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return dict(reversed([*answers]))
 
 
-class _Answers(Mapping[str, str]):
+class _SideTexts(Mapping[str, str]):
     """One side of rows by prompt, each read when it is asked for."""
 
     def __init__(self, rows: Sequence[Preference], side: str, places: Mapping[str, int]) -> None:
@@ -29,7 +29,7 @@ class _Answers(Mapping[str, str]):
         self._rows, self._side, self._places = rows, side, places
 
     def __getitem__(self, prompt_id: str) -> str:
-        return text_of(getattr(self._rows[self._places[prompt_id]], self._side))
+        return last_text(getattr(self._rows[self._places[prompt_id]], self._side))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -42,7 +42,7 @@ def pair_diversity(
     context: Context, by_source: Mapping[str, Sequence[Preference]], config: DiversitySettings
 ) -> Result:
     """Measure chosen and rejected answers, by source at one size; compare the chosen ones with people's."""
-    people = config.texts_of_people(context.base)
+    people = config.read_people_texts(context.base)
     (embed, by), seed = config.embed(context.base), context.config.seed
     places = {
         name: dict(reversed([(row.prompt_id, place) for place, row in enumerate(rows)]))
@@ -50,7 +50,7 @@ def pair_diversity(
     }
     result = Result()
     for side in ("chosen", "rejected"):
-        sets = {name: _Answers(rows, side, places[name]) for name, rows in by_source.items()}
+        sets = {name: _SideTexts(rows, side, places[name]) for name, rows in by_source.items()}
         compared = {REFERENCE: people} if people and side == "chosen" else {}
         baseline = REFERENCE if compared else None
         diversity = measure_diversity({**compared, **sets}, baseline=baseline, embed=embed, seed=seed)
@@ -67,7 +67,7 @@ def round_diversity(
     """Measure each policy's answers, given with their prompts' ids, and compare them with the first one's. What is
     predicted are people's answers, or without a reference held-out ones of the first policy."""
     sets = {policy: _by_prompt(given) for policy, given in answers.items()}
-    people = config.texts_of_people(context.base) or None
+    people = config.read_people_texts(context.base) or None
     (embed, by), seed = config.embed(context.base), context.config.seed
     diversity = measure_diversity(sets, baseline=next(iter(sets)), held_out=people, embed=embed, seed=seed)
     result = _result(diversity, "policy") if diversity else Result()

@@ -19,7 +19,7 @@ from pydantic import model_validator
 from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
 from amendment.evaluation.settings import EvaluateConfig
 from amendment.preference import JudgeSettings
-from amendment.preference.pairs import p_of
+from amendment.preference.pairs import p_better
 from amendment.preference.settings import JudgeEntry
 from amendment.records import Candidate, Message, Prompt
 from amendment.results import Figure, Result, by_label, counted
@@ -240,7 +240,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
             return 0.5
         verdicts = await judge.verdicts(by_id[row["prompt_id"]], policy, start)
         judgement = judge.together(verdicts)
-        return float("nan") if judgement.p_a is None else p_of(judgement, policy.id)
+        return float("nan") if judgement.p_a is None else p_better(judgement, policy.id)
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:
         return np.array(ask_each(context, "guards: judging", judge.model, rows, work, stage="dpo"))

@@ -44,7 +44,7 @@ from amendment.llm.embeddings import embeddings_state, missing_embeddings
 from amendment.llm.model import Model
 from amendment.preference import load_judge_folder
 from amendment.preference.draws import Draw, Drawn, draw_answer, every_draw
-from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.records import Candidate, Preference, Prompt, last_text
 from amendment.results import Figure, Result, Sample, counted
 from amendment.reward_model.measuring import score_pairs
 from amendment.reward_model.settings import RewardModelConfig
@@ -306,7 +306,7 @@ def _examples(answers: Answers) -> Iterator[Sample]:
     names = (next(iter(answers)), list(answers)[-1])
     draws = zip(*(answers[name] for name in names), strict=True)
     texts = (
-        [text_of(ours.draw.prompt.messages), text_of(ours.answer.messages), text_of(theirs.answer.messages)]
+        [last_text(ours.draw.prompt.messages), last_text(ours.answer.messages), last_text(theirs.answer.messages)]
         for ours, theirs in draws
         if ours.answer and theirs.answer
     )
@@ -358,7 +358,7 @@ def _truth(drawn: Drawn) -> Truth | None:
     """The truth about an answer; a reply without words is an empty answer, a refused or failed call is none."""
     if drawn.ending.outcome not in ("done", "invalid"):
         return None
-    return truth(text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages) if drawn.answer else "")
+    return truth(last_text(drawn.draw.prompt.messages), last_text(drawn.answer.messages) if drawn.answer else "")
 
 
 def _reward_against_truth(context: Context) -> Iterator[Figure]:
@@ -370,7 +370,7 @@ def _reward_against_truth(context: Context) -> Iterator[Figure]:
     if not context.config.part(RewardModelConfig):
         return
     pairs = context.workspace.read("dataset/test", Preference)
-    with_gap = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
+    with_gap = [(pair, gap) for pair in pairs if knows(last_text(pair.prompt)) and (gap := _gap(pair))]
     if not with_gap:
         return
     rows = [pair.to_json() for pair, _ in with_gap]
@@ -385,5 +385,5 @@ def _reward_against_truth(context: Context) -> Iterator[Figure]:
 
 
 def _gap(pair: Preference) -> float:
-    prompt = text_of(pair.prompt)
-    return truth(prompt, text_of(pair.chosen)).utility - truth(prompt, text_of(pair.rejected)).utility
+    prompt = last_text(pair.prompt)
+    return truth(prompt, last_text(pair.chosen)).utility - truth(prompt, last_text(pair.rejected)).utility

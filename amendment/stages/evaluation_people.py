@@ -16,7 +16,7 @@ from statistics import fmean
 from typing import Any
 
 from amendment.errors import AmendmentError, DataError
-from amendment.evaluation.policies import Matchup, PolicyComparison, of_matchup
+from amendment.evaluation.policies import Matchup, PolicyComparison, label_matchup
 from amendment.evaluation.settings import EvaluateConfig, EvaluationPeople
 from amendment.hashing import content_id
 from amendment.people.labelling import EVALUATION
@@ -200,7 +200,7 @@ def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Map
         )
     except DataError as fault:
         raise DataError(f"evaluate_labels: {' against '.join(compared[0].matchup)}: {fault}") from None
-    about = of_matchup(compared[0].matchup)
+    about = label_matchup(compared[0].matchup)
     rates = {
         "win_rate_corrected_by_people": powered.estimate,
         "win_rate_by_people_alone": powered.people_alone,

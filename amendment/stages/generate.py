@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from amendment.constitutions import principles_of
+from amendment.constitutions import list_principles
 from amendment.curation.funnel import Cleaning, clean_key
-from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, listed_prompts, question, weakest_of
+from amendment.curation.prompts import EACH, SHOWN, Kind, Novelty, Weakest, find_weakest, listed_prompts, question
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Name, Source
@@ -27,7 +27,7 @@ from amendment.errors import AmendmentError, ConfigError, ProviderError
 from amendment.files import file_hash
 from amendment.keys import key_variables, run_scanner
 from amendment.llm.model import Ending, Model, Unusable, item_ending, usable
-from amendment.records import Message, Part, Prompt, PromptOrigin, text_of
+from amendment.records import Message, Part, Prompt, PromptOrigin, last_text
 from amendment.results import SUMMARY, Figure, Funnel, Result, Value, by_label, counted
 from amendment.stages.contract import (
     Ask,
@@ -70,13 +70,13 @@ class _Known(NamedTuple):
     texts: Sequence[str]
 
 
-class _Question(NamedTuple):
+class _PromptQuestion(NamedTuple):
     number: int
     parents: tuple[Prompt, ...]
 
 
 class _Answered(NamedTuple):
-    question: _Question
+    question: _PromptQuestion
     ending: Ending
     texts: list[str]
     request: str | None = None
@@ -134,7 +134,7 @@ class GenerateStage(Stage):
             if part.aim:
                 try:
                     rules = self.settings.constitutions_in(base)
-                    weakest_of(base / part.aim, [drawn.id for drawn in principles_of(rules)])
+                    find_weakest(base / part.aim, [drawn.id for drawn in list_principles(rules)])
                 except ConfigError as fault:
                     yield (self.name, index, "aim"), str(fault)
 
@@ -173,14 +173,14 @@ class GenerateStage(Stage):
             )
         result = Result(figures=counted(seeds=len(seeds)))
         left_out, written = Counter[str](), 0
-        taken = {text_of(prompt.messages) for prompt in every}
+        taken = {last_text(prompt.messages) for prompt in every}
         with Tables(context.workspace, self.name, prompts=Prompt, origins=PromptOrigin) as tables:
             for index in range(len(self.parts)):
                 made = _Writing(context, index, _Known(seeds, sorted(taken)), tables)
                 write(made)
                 if made.yields_nothing:
                     break
-                taken |= {text_of(prompt.messages) for prompt in made.new}
+                taken |= {last_text(prompt.messages) for prompt in made.new}
                 written, left_out = written + len(made.new), left_out + made.left_out
                 result += made.result()
             tables.close()
@@ -218,7 +218,7 @@ class _Writing:
             questions = [self._question(self._asked + place) for place in range(ceil(missing / EACH))]
             self._asked += len(questions)
 
-            async def work(question: _Question) -> _Answered:
+            async def work(question: _PromptQuestion) -> _Answered:
                 return await self._ask(model, question)
 
             answers = self._context.map_bounded(f"prompts of {model.name}", questions, work, models=[model])
@@ -255,17 +255,17 @@ class _Writing:
         wanted, name = self._part.prompts, plain(self._part.model)
         return f"generate[{self._index}]: {name} wrote {len(self.new):,} usable prompts, expected {wanted:,} ({why})"
 
-    def _question(self, number: int) -> _Question:
+    def _question(self, number: int) -> _PromptQuestion:
         """Parents of one category, which so is the new prompts' category too."""
         rng = random.Random(f"{self._context.config.seed}/{self._index}/{number}")  # noqa: S311 - a reproducible draw
         alike = self._by_scope[_scope(rng.choice(self._seeds))]
-        return _Question(number, tuple(rng.sample(alike, min(len(alike), SHOWN[self._part.kind]))))
+        return _PromptQuestion(number, tuple(rng.sample(alike, min(len(alike), SHOWN[self._part.kind]))))
 
-    async def _ask(self, model: Model, asked: _Question) -> _Answered:
-        text = question(self._part.kind, [text_of(seed.messages) for seed in asked.parents], self._statement)
+    async def _ask(self, model: Model, asked: _PromptQuestion) -> _Answered:
+        text = question(self._part.kind, [last_text(seed.messages) for seed in asked.parents], self._statement)
         try:
             answer = await model.ask((Message(role="user", content=text),), sample=asked.number)
-            texts = listed_prompts(text_of(usable(answer, "new prompts")))
+            texts = listed_prompts(last_text(usable(answer, "new prompts")))
             if not texts:
                 raise Unusable("invalid", "new prompts: the reply holds no list")
         except (Unusable, ProviderError) as fault:
@@ -305,7 +305,7 @@ class _Writing:
 
 def _is_seed(prompt: Prompt) -> bool:
     is_plain = [message.role for message in prompt.messages] == ["user"] and not prompt.tools
-    return is_plain and prompt.answer is None and bool(text_of(prompt.messages).strip())
+    return is_plain and prompt.answer is None and bool(last_text(prompt.messages).strip())
 
 
 def _scope(prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
@@ -318,8 +318,8 @@ def _aim(
     """What is aimed at, the statement of its principle, and its seeds. Raises AmendmentError without any."""
     if part.aim is None:
         return None, None, seeds
-    drawn = {each.id: each.principle for each in principles_of(context.constitutions)}
-    weakest = weakest_of(context.base / part.aim, [*drawn])
+    drawn = {each.id: each.principle for each in list_principles(context.constitutions)}
+    weakest = find_weakest(context.base / part.aim, [*drawn])
     principle = drawn[weakest.principle] if weakest.principle else None
     kept = [
         seed

@@ -13,7 +13,7 @@ from amendment.data.comparisons import UNFIT
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import files_table, source_state
 from amendment.data.sources import ChainSource, FileSource, Source, TaskPrompts
-from amendment.data.store import ITEMS, Item, Split
+from amendment.data.store import ITEMS, ItemName, Split
 from amendment.errors import AmendmentError
 from amendment.keys import key_variables, run_scanner
 from amendment.libraries import missing
@@ -103,7 +103,7 @@ class InputsStage(Stage):
         workspace.write("inputs/verdicts", Verdict, inputs.verdicts)
         workspace.write("inputs/judgements", Judgement, judgements)
         if self.settings.verdicts:
-            workspace.write(ITEMS, Item, inputs.items)
+            workspace.write(ITEMS, ItemName, inputs.items)
         _, cleaned = cleaning.finish(workspace, self.name)
         if not inputs.places and (reasons := cleaning.left_out.most_common()):
             shown = ", ".join(f"{count:,} {reason}" for reason, count in reasons)

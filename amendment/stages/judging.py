@@ -17,14 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.curation.construction import AnswersOfPair, answers_of_pairs
+from amendment.curation.construction import AnswersOfPair, read_pair_answers
 from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_json
 from amendment.llm.concurrency import flow
 from amendment.preference.checked import CheckedComparisons, check_result
 from amendment.preference.deciding import CONSTRUCTED, CONSTRUCTED_ANSWERS, decided_comparisons
-from amendment.preference.degenerate import Pool, pool_of
+from amendment.preference.degenerate import Pool, make_pool
 from amendment.preference.folder import load_judge_folder
 from amendment.preference.panel import JudgedComparison, JudgePanel, PanelCounts, Unweighed, refuse_few_labels, weigh
 from amendment.preference.principles import PrincipleTally
@@ -36,7 +36,7 @@ from amendment.stages.contract import (
     Ask,
     ConfigProblem,
     Context,
-    Item,
+    PromptItem,
     RunSettings,
     Stage,
     StageResult,
@@ -153,11 +153,11 @@ class JudgingStage(Stage):
         return self._waits
 
     def begin(self, context: Context) -> Step:
-        constructed = answers_of_pairs(context.workspace, context.constitutions) if self._waits else None
+        constructed = read_pair_answers(context.workspace, context.constitutions) if self._waits else None
         return JudgeStep(context, self.config, self.tables.of(Role.ANSWERS), name=self.name, constructed=constructed)
 
 
-class _Compared(NamedTuple):
+class _JudgedPool(NamedTuple):
     """The comparisons of a prompt."""
 
     prompt: Prompt
@@ -210,12 +210,12 @@ class JudgeStep(Step):
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
         self._unweighed: list[Unweighed] = []
 
-    async def most(self, item: Item) -> _Compared:
+    async def most(self, item: PromptItem) -> _JudgedPool:
         """Ask every judge, about as many pairs as a ranking can ask about; simulated first judges answer as ever."""
         first = self._panel.judges[: len(self._config.judges)]
         return await self.work(item, at_most=any(judge.model.provider.kind != "simulated" for judge in first))
 
-    async def work(self, item: Item, *, at_most: bool = False) -> _Compared:
+    async def work(self, item: PromptItem, *, at_most: bool = False) -> _JudgedPool:
         """Ask about the pairs of a prompt that are not decided, and about constructed ones where they are wanted: of a
         contrast pair by its own principle."""
         compared = await self._pool(item, at_most=at_most)
@@ -227,9 +227,9 @@ class JudgeStep(Step):
         )
         return compared._replace(judged=[*compared.judged, *judged])
 
-    async def _pool(self, item: Item, *, at_most: bool) -> _Compared:
+    async def _pool(self, item: PromptItem, *, at_most: bool) -> _JudgedPool:
         """Compare a prompt's candidates; `at_most` compares as many as a ranking can have to."""
-        pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
+        pool = make_pool(candidate for table in self.reads for candidate in self._taken(item, table))
         decided = {} if item.index < self._labelled_prompts else self._decided
         pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in decided]
         if self._config.ranking == "adaptive" and pairs:
@@ -238,7 +238,7 @@ class JudgeStep(Step):
                 return await self._ranked(item.prompt, pool, most, decided)
             pairs = pairs[: most + 1]  # and the best with the worst
         judged = await flow(pairs, lambda two: self._compare(item.prompt, *two, at_most=at_most), window=self._window)
-        return _Compared(item.prompt, pool, judged)
+        return _JudgedPool(item.prompt, pool, judged)
 
     async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate, *, at_most: bool = False) -> JudgedComparison:
         """What the judges say, or the checks of hard principles."""
@@ -247,7 +247,7 @@ class JudgeStep(Step):
             return judged
         return await to_thread(self._checks.decided, prompt, judged, {a.id: a, b.id: b})  # a check may take seconds
 
-    def _taken(self, item: Item, table: str) -> list[Candidate]:
+    def _taken(self, item: PromptItem, table: str) -> list[Candidate]:
         """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""
         candidates = item.candidates.get(table, [])
         if table != "critique/candidates" or "all" in self._takes:
@@ -255,7 +255,7 @@ class JudgeStep(Step):
         taken = candidates[:1] if self._takes & {"draft", "draft_and_last"} else []
         return taken + (candidates[-1:] if self._takes & {"last", "draft_and_last"} and len(candidates) > 1 else [])
 
-    async def _ranked(self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float]) -> _Compared:
+    async def _ranked(self, prompt: Prompt, pool: Pool, most: int, decided: Mapping[str, float]) -> _JudgedPool:
         pairs = {Comparison.between(*two): two for two in pool.pairs()}
         judged: dict[Comparison, JudgedComparison] = {}
 
@@ -274,9 +274,9 @@ class JudgeStep(Step):
             ranked = await rank_adaptively(ids, compare, calls=most, seed=self._seed, compares_ends=True)
             fields = {**ranked._asdict(), "comparisons": len(ranked.comparisons)}
             ranking = Ranking(prompt_id=prompt.id, possible=len(pairs), **fields)
-        return _Compared(prompt, pool, [judged[comparison] for comparison in pairs if comparison in judged], ranking)
+        return _JudgedPool(prompt, pool, [judged[comparison] for comparison in pairs if comparison in judged], ranking)
 
-    def keep(self, compared: _Compared) -> None:
+    def keep(self, compared: _JudgedPool) -> None:
         """Write the verdicts and judgements of a prompt."""
         prompt, pool, judged, ranking = compared
         constructed = self._constructed.get(prompt.id, ())
@@ -340,7 +340,7 @@ class _Report:
         self._set_aside: Counter[str] = Counter()
         self._rankings: Counter[str] = Counter()
 
-    def add(self, compared: _Compared, verdicts: Sequence[Verdict], people: Mapping[str, float]) -> None:
+    def add(self, compared: _JudgedPool, verdicts: Sequence[Verdict], people: Mapping[str, float]) -> None:
         """Count a prompt; `people` have decided some comparisons, by P(a)."""
         _, pool, judged, ranking = compared
         self._comparisons += len(pool.pairs())

@@ -39,23 +39,23 @@ from amendment.yamlfile import capped
 R = TypeVar("R", bound=Record)
 
 
-class _Read(NamedTuple):
+class _MixedFile(NamedTuple):
     """One file under `dataset.mix`."""
 
     label: str
     inputs: Inputs
 
 
-def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> list[_Read]:
+def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> list[_MixedFile]:
     """Everything in the files under `dataset.mix`. Raises DataError with the problems of all of them.
 
     `glimpse` reads only the first rows of each source, for a check.
     """
-    read: list[_Read] = []
+    read: list[_MixedFile] = []
     problems: list[Problem] = []
     for label, source in mix_labels(settings.need(DatasetConfig)).items():
         try:
-            read.append(_Read(label, read_inputs(settings.bare(pairs=(source,)), base, glimpse=glimpse)))
+            read.append(_MixedFile(label, read_inputs(settings.bare(pairs=(source,)), base, glimpse=glimpse)))
         except DataError as fault:
             problems += fault.problems
     if problems:

@@ -17,7 +17,7 @@ from amendment.hashing import content_id
 from amendment.llm.concurrency import ITEM, STAGE, Tally
 from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt
-from amendment.stages.contract import Context, Item, StageResult, Step
+from amendment.stages.contract import Context, PromptItem, StageResult, Step
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +39,7 @@ class Grouped:
         return rows
 
 
-Elsewhere = Callable[[Item], Awaitable[tuple[list[Any], Sequence[Tally]]]]
+Elsewhere = Callable[[PromptItem], Awaitable[tuple[list[Any], Sequence[Tally]]]]
 """Takes an item through the steps in another process: their results, and the tallies of this item alone."""
 
 
@@ -59,9 +59,11 @@ def one_pass(
             yield step.close()
 
 
-async def through(steps: Sequence[Step], item: Item, tallies: Sequence[Tally], *, at_most: bool = False) -> list[Any]:
-    """Take one item through the steps, up to the one that leaves it pending; the results of these, None of a step that
-    does not take it."""
+async def through(
+    steps: Sequence[Step], item: PromptItem, tallies: Sequence[Tally], *, at_most: bool = False
+) -> list[Any]:
+    """Take one item through the steps, up to the one that leaves it pending. Return their results, None for a step that
+    does not take the item."""
     results: list[Any] = []
     ITEM.set(item.index)
     for step, tally in zip(steps, tallies, strict=True):
@@ -81,7 +83,7 @@ def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere |
     total = context.workspace.count("inputs/prompts")
     tallies = [Tally(step.name, total if step.take is None else min(total, step.take)) for step in steps]
 
-    async def work(item: Item) -> list[Any]:
+    async def work(item: PromptItem) -> list[Any]:
         if elsewhere is None:
             return await through(steps, item, tallies, at_most=at_most)
         results, counted = await elsewhere(item)
@@ -98,13 +100,13 @@ def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere |
     context.stream_bounded(tallies, _items(context, steps), work, keep, models=models)
 
 
-def _items(context: Context, steps: Sequence[Step]) -> Iterator[Item]:
+def _items(context: Context, steps: Sequence[Step]) -> Iterator[PromptItem]:
     """The prompts with those of their candidates that stand in tables already."""
     made = {step.makes for step in steps}
     read = dict.fromkeys(table for step in steps for table in step.reads if table not in made)
     tables = {table: Grouped(context.workspace.rows(table, Candidate)) for table in read}
     for index, prompt in enumerate(context.workspace.rows("inputs/prompts", Prompt)):
-        yield Item(index, prompt, {table: grouped.of(prompt.id) for table, grouped in tables.items()})
+        yield PromptItem(index, prompt, {table: grouped.of(prompt.id) for table, grouped in tables.items()})
 
 
 def ask_each(

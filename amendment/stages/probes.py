@@ -25,8 +25,8 @@ from amendment.audit.probes import (
     ProbeAnswers,
     ProbeQuestion,
     Subject,
-    answers_of,
     can_be_probed,
+    collect_answers,
     probe_report,
     questions,
 )
@@ -39,9 +39,9 @@ from amendment.hashing import content_id
 from amendment.llm.concurrency import Tally, flow
 from amendment.llm.model import Ending, Model, Unusable, item_ending, usable
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
-from amendment.preference.readings import readings_of
+from amendment.preference.readings import make_readings
 from amendment.preference.settings import JudgingConfig
-from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, text_of
+from amendment.records import Candidate, Comparison, Judgement, Part, Prompt, Record, Verdict, last_text
 from amendment.results import Figure, Funnel, Result, by_label, counted
 from amendment.stages.contract import (
     Ask,
@@ -165,12 +165,12 @@ class ProbesStage(Stage):
         # in the order given: a probe asks for either order by itself
         judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
         subjects = _subjects(context, self.part, self.tables.answers)
-        tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
+        tasks = [_Group(judge, subject, principle) for subject, principle in subjects for judge in judges]
         names, paraphrases = self.part.names, dict[str, Paraphrase]()
         writer = context.model(self.part.paraphraser) if self.part.paraphraser else None
         kinds: dict[str, type[Record]] = {"paraphrases": Paraphrase} if writer else {}
 
-        async def work(task: _Task) -> _Asked:
+        async def work(task: _Group) -> _Asked:
             return await _ask_all(task, names, context, writer)
 
         with Tables(context.workspace, self.name, answers=ProbeAnswers, **kinds) as tables:
@@ -254,7 +254,7 @@ def _chosen(judgements: Iterable[Judgement], seed: int) -> list[Judgement]:
 def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: bool) -> str:
     """The principle by which the winner won most clearly."""
     p_winner: dict[str, list[float]] = defaultdict(list)
-    for reading in readings_of(verdicts, comparison):
+    for reading in make_readings(verdicts, comparison):
         if reading.p_a is not None:
             p_winner[reading.principle].append(1 - reading.p_a if a_lost else reading.p_a)
     return max(sorted(p_winner), key=lambda name: fmean(p_winner[name]))
@@ -263,7 +263,7 @@ def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: b
 # Asking
 
 
-class _Task(NamedTuple):
+class _Group(NamedTuple):
     judge: Judge
     subject: Subject
     principle: str
@@ -271,13 +271,13 @@ class _Task(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    task: _Task
+    task: _Group
     answers: list[ProbeAnswers]
     ending: Ending
     paraphrase: Paraphrase | None = None
 
 
-async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer: Model | None) -> _Asked:
+async def _ask_all(task: _Group, probes: Sequence[str], context: Context, writer: Model | None) -> _Asked:
     """Ask everything that the probes ask about one comparison; `writer` paraphrases its prompt."""
     subject, paraphrase = task.subject, None
     if not (can_be_probed(subject.target) and can_be_probed(subject.other)):
@@ -297,7 +297,7 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
     except Transient as fault:
         return _Asked(task, [], item_ending(fault))
     of_questions = zip(asked, replies, strict=True)
-    answers = answers_of(subject, probes, of_questions, judge=judge.name, principle=task.principle)
+    answers = collect_answers(subject, probes, of_questions, judge=judge.name, principle=task.principle)
     is_readable = not replies or any(p is not None for drawn in replies for p in drawn)
     ending = Ending("done") if is_readable else Ending("invalid", "no verdict could be read")
     return _Asked(task, answers, ending, paraphrase)
@@ -305,10 +305,10 @@ async def _ask_all(task: _Task, probes: Sequence[str], context: Context, writer:
 
 async def _paraphrase(writer: Model, prompt: Prompt) -> Paraphrase:
     """The prompt's last turn in other words. Raises Transient and CredentialsError."""
-    asked = text_of(prompt.messages[-1:])
+    asked = last_text(prompt.messages[-1:])
     try:
         answer = await writer.ask(question(asked))
-        text = unquoted(text_of(usable(answer, "paraphrase")))
+        text = unquoted(last_text(usable(answer, "paraphrase")))
     except Transient:
         raise
     except (Unusable, ProviderError) as fault:

@@ -21,18 +21,18 @@ from amendment.critique.chain import CritiqueConfig
 from amendment.curation.construction import ConstructConfig
 from amendment.curation.funnel import CLEANED, Cleaning
 from amendment.curation.mixed_rows import RUN
-from amendment.curation.rounds import Rounds, RoundsConfig, pairs_of_round
+from amendment.curation.rounds import Rounds, RoundsConfig, choose_round_pairs
 from amendment.curation.settings import DatasetConfig
 from amendment.data.sources import ModelSource
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
-from amendment.evaluation.scorecard import Answered, cross_entropy_of_people
+from amendment.evaluation.scorecard import Answered, measure_cross_entropy
 from amendment.people.labelling import CALIBRATOR, OPEN, PROBABILITIES
 from amendment.people.samples import SpotCheckSettings
 from amendment.preference.deciding import IMPORTED, OVERRULED, decide_pairs, reasons_shown
 from amendment.preference.pairs import count_cut, preference_row
 from amendment.preference.settings import JudgingConfig
-from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
+from amendment.records import Candidate, Judgement, Preference, Prompt, last_text
 from amendment.results import Figure, Result, by_label
 from amendment.stages.calibration import calibrated_again
 from amendment.stages.candidates import CandidatesStage
@@ -53,7 +53,7 @@ from amendment.stages.judging import JudgingStage
 from amendment.stages.passes import one_pass
 from amendment.stages.tables import PROMPTS, Role, RunTables
 from amendment.stages.verify import VerifyStage
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 MOST_OF_PEOPLE = 200
 """Answers of the reference that are scored under each policy."""
@@ -203,9 +203,9 @@ class RoundsStage(Stage):
         """The cross-entropy of the reference's answers under each round's policy. A rise says that a policy has moved
         away from what people write."""
         settings = context.config.need(DatasetConfig)
-        people = settings.answers_of_people(context.base)
+        people = settings.read_people_answers(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
-        return cross_entropy_of_people(context, policies, rows) if rows else ()
+        return measure_cross_entropy(context, policies, rows) if rows else ()
 
     def _row(
         self, context: Context, number: int, answers: Sequence[tuple[str, str]], train: Set[str]
@@ -223,7 +223,7 @@ class RoundsStage(Stage):
         yield from (Figure(name=figure, value=count, of=of) for figure, count in counts.items())
         if answers:
             yield Figure(name="characters", value=round(fmean(len(text) for _, text in answers), 4), of=of)
-        if sides := [not side_of(p, margin) for p in judged if p is not None]:
+        if sides := [not read_side(p, margin) for p in judged if p is not None]:
             yield Figure(name="ties", value=round(fmean(sides), 4), unit="share", of=of)
         if accuracy := training.estimate("held_out_accuracy"):
             yield Figure(name="held_out_accuracy", value=accuracy, unit="share", of=of)
@@ -342,7 +342,7 @@ class _ChoosePairs(_LaterStage):
             cleaning.compare_with(earlier)
         rows = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in decided.pairs]
         new = [rows[place] for place in cleaning.pairs(RUN, rows)]
-        used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
+        used = choose_round_pairs(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
             reasons = reasons_shown(decided.left_out + cleaning.left_out)
             raise AmendmentError(
@@ -400,7 +400,7 @@ def _answers(context: Context, number: int, train: Set[str], tables: Iterable[st
         every = [answer for answer in every if answer.prompt_id in train]
         own = [answer for answer in every if (answer.origin.model or "").partition("@")[0] in context.config.policies]
         answers = own or every
-    return [(answer.prompt_id, text_of(answer.messages)) for answer in answers]
+    return [(answer.prompt_id, last_text(answer.messages)) for answer in answers]
 
 
 def _margin(settings: RunSettings) -> float:

@@ -19,7 +19,7 @@ from amendment.llm.weights import weights_state
 from amendment.people.gate import GATE, against_advice, refuse_failed_gate, refuse_failed_order
 from amendment.people.labelling import CALIBRATOR
 from amendment.people.samples import SpotCheckSettings
-from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.records import Candidate, Preference, Prompt, last_text
 from amendment.results import Funnel, Result, Table, by_label, counted
 from amendment.stages.contract import POLICY_STAGES, ConfigProblem, Context, RunSettings, Stage, dump
 from amendment.stages.tables import PROMPTS, Role
@@ -184,7 +184,7 @@ def pair_rows(context: Context, split: str) -> Rows:
     rows = []
     for pair in context.workspace.read(f"dataset/{split}", Preference):
         row = {"category": None, "source": None, **pair.to_json()}
-        rows.append({**row, "chosen_text": text_of(pair.chosen), "rejected_text": text_of(pair.rejected)})
+        rows.append({**row, "chosen_text": last_text(pair.chosen), "rejected_text": last_text(pair.rejected)})
     return rows
 
 

@@ -17,7 +17,7 @@ from typing import Any, cast
 from pydantic import Field
 
 from amendment.constitutions import Constitution, Principle
-from amendment.curation.rejection import one_of_each_behaviour, pass_at_each_k
+from amendment.curation.rejection import choose_by_behaviour, pass_at_each_k
 from amendment.data.sources import ModelSource, have_known_answers
 from amendment.errors import ConfigError
 from amendment.preference.checked import RATER
@@ -25,11 +25,11 @@ from amendment.preference.draws import HINTED
 from amendment.preference.kept_principles import KeptAnswers
 from amendment.preference.settings import JudgingConfig
 from amendment.preference.verified import ANSWERS, JUDGEMENTS, VerifiedAnswer, Verifier, passes_all, verifier_rules
-from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, text_of
+from amendment.records import Candidate, Comparison, ItemEnding, Judgement, Prompt, last_text
 from amendment.results import Result, by_label, counted
 from amendment.stages.contract import ConfigProblem, Context, RunSettings, Stage, StageResult, rules_key
 from amendment.stages.tables import Role
-from amendment.verification.programs import behaviour_of
+from amendment.verification.programs import record_behaviour
 from amendment.verification.sandbox import why_unavailable
 
 NAME = "verify"
@@ -80,7 +80,7 @@ class VerifyStage(Stage):
     def make(self, context: Context) -> StageResult:
         settings, workspace = self.settings, context.workspace
         prompts, answers = context.prompts(), _by_prompt(context, self.tables.of(Role.ANSWERS))
-        drawn_by = _models_of_draws(context)
+        drawn_by = _list_draw_models(context)
         [rules] = verifier_rules(settings.parts(Verifier))
         kept = KeptAnswers([rules])
         passed: dict[str, dict[str, list[bool]]] = defaultdict(dict)
@@ -119,7 +119,7 @@ def _by_prompt(context: Context, tables: Iterable[str]) -> dict[str, list[Candid
     return {prompt: of_prompt for prompt, of_prompt in answers.items() if of_prompt}
 
 
-def _models_of_draws(context: Context) -> Iterator[str]:
+def _list_draw_models(context: Context) -> Iterator[str]:
     """The name in the run file of the model of each drawn answer, in the order of their table."""
     if context.config.parts(ModelSource):
         for row in context.workspace.rows("candidates/endings", ItemEnding):
@@ -136,7 +136,7 @@ def _writer(answer: Candidate, model: str | None) -> str:
 def _checked(settings: RunSettings, rules: Constitution, prompt: Prompt, answer: Candidate) -> Iterator[VerifiedAnswer]:
     for rule, verifier in zip(rules.principles, settings.parts(Verifier), strict=True):
         if rule.applies_to(prompt.category, prompt.tags):
-            checked = rule.check_answer(text_of(answer.messages), prompt.answer)
+            checked = rule.check_answer(last_text(answer.messages), prompt.answer)
             yield VerifiedAnswer(
                 prompt_id=prompt.id,
                 candidate_id=answer.id,
@@ -154,7 +154,7 @@ def _pairs(
     deciding = [rule for rule in rules.principles if rule.hard and rule.applies_to(prompt.category, prompt.tags)]
     passing = [name for name in answers if outcomes[name]]
     behaviours = {name: _behaviour(prompt, answers[name], deciding) for name in answers if outcomes[name] is False}
-    for chosen, rejected in zip(passing, one_of_each_behaviour(behaviours), strict=False):
+    for chosen, rejected in zip(passing, choose_by_behaviour(behaviours), strict=False):
         _, a, b = Comparison.between(answers[chosen], answers[rejected])
         yield Judgement(
             prompt_id=prompt.id,
@@ -171,6 +171,6 @@ def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle])
     """What a program does in the calls of its tests; an answer that is none behaves like no other."""
     known = [check.value or prompt.answer for rule in deciding for check in rule.check if check.kind == "tests"]
     try:
-        return behaviour_of(text_of(answer.messages), cast(str, known[0]))
+        return record_behaviour(last_text(answer.messages), cast(str, known[0]))
     except (IndexError, ValueError, ConfigError):  # no tests, none that can be read, no sandbox
         return answer.id

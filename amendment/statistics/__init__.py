@@ -7,8 +7,8 @@ Each in its module: weights of raters and strengths of answers (`logistic`), win
 from amendment.results import Estimate
 from amendment.statistics.agreement import (
     cohen_kappa,
+    compute_kappa,
     gwet_ac1,
-    kappa_of,
     krippendorff_alpha,
 )
 from amendment.statistics.intervals import (
@@ -31,9 +31,9 @@ __all__ = [
     "cautioned",
     "clustered_mean",
     "cohen_kappa",
+    "compute_kappa",
     "estimate",
     "gwet_ac1",
-    "kappa_of",
     "krippendorff_alpha",
     "macro_share",
     "paired_difference",

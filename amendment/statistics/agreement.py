@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.results import Estimate
 from amendment.statistics.beside import Beside, Shown, pairs_within, shown_mean
-from amendment.statistics.intervals import Codes, Floats, codes_of
+from amendment.statistics.intervals import Codes, Floats, number_names
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 
 
@@ -39,10 +39,10 @@ def cohen_kappa(
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"two raters need a class for each row, found shapes {a.shape} and {b.shape}")
     cells = sums_by_cluster(clusters, *(a * classes + b == cell for cell in range(classes * classes)))
-    return bootstrap(cells, kappa_of, n=a.size, resampling=resampling, name="Cohen's kappa,")
+    return bootstrap(cells, compute_kappa, n=a.size, resampling=resampling, name="Cohen's kappa,")
 
 
-def kappa_of(confusions: Floats) -> Floats:
+def compute_kappa(confusions: Floats) -> Floats:
     """Return Kappa of each confusion matrix, flattened by rows: a vector of matrices in, a vector of kappas out."""
     k = math.isqrt(confusions.shape[-1])
     cells = confusions.reshape(-1, k, k)
@@ -69,10 +69,10 @@ def krippendorff_alpha(
     ratings, m, codes = ratings[is_pair], ratings.sum(1)[is_pair], codes[is_pair]
     disagreement = (m * m - (ratings * ratings).sum(1)) / (m - 1)
     sums = sums_by_cluster(codes, disagreement, *ratings.T)
-    return bootstrap(sums, _alpha_of, n=int(m.size), resampling=resampling, name="Krippendorff's alpha,")
+    return bootstrap(sums, _compute_alpha, n=int(m.size), resampling=resampling, name="Krippendorff's alpha,")
 
 
-def _alpha_of(sums: Floats) -> Floats:
+def _compute_alpha(sums: Floats) -> Floats:
     disagreement, by_class = sums[:, 0], sums[:, 1:]
     n = by_class.sum(1)
     return 1 - quotient((n - 1) * disagreement, n * n - (by_class * by_class).sum(1))
@@ -102,7 +102,7 @@ def alpha_with_person(
     """Return alpha of the judge with one person, on all items; every item needs a person."""
     verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
     values, miss = _with_judge(verdict, item, label, is_ordered=is_ordered)
-    return shown_mean(values, np.ones(verdict.size), codes_of(clusters)[0], (1 - miss, 1))
+    return shown_mean(values, np.ones(verdict.size), number_names(clusters)[0], (1 - miss, 1))
 
 
 def alphas_with_people(
@@ -119,9 +119,9 @@ def alphas_with_people(
     verdict, (item, label) = np.asarray(judge, np.intp), (np.asarray(column, np.intp) for column in people)
     has_two = np.bincount(item, minlength=verdict.size) > 1
     kept, place = has_two[item], np.cumsum(has_two) - 1
-    item, label, verdict, cluster = place[item[kept]], label[kept], verdict[has_two], codes_of(clusters)[0][has_two]
+    item, label, verdict, cluster = place[item[kept]], label[kept], verdict[has_two], number_names(clusters)[0][has_two]
     of_judge = _with_judge(verdict, item, label, is_ordered=is_ordered)
-    of_people = alpha_by_item(pairs_of_people(item, label), is_ordered=is_ordered)
+    of_people = alpha_by_item(pair_people(item, label), is_ordered=is_ordered)
     miss = max(of_judge.largest_miss, of_people.largest_miss)
     alpha, two, gap = (
         shown_mean(values, np.ones(verdict.size), cluster, ends)
@@ -145,7 +145,7 @@ def _with_judge(verdict: Codes, item: Codes, label: Codes, *, is_ordered: bool) 
     return ItemAlphas(values, miss)
 
 
-def pairs_of_people(item: Codes, label: Codes) -> LabelPairs:
+def pair_people(item: Codes, label: Codes) -> LabelPairs:
     """Return all pairs of labels of one item."""
     order = np.argsort(item, kind="stable")
     item, label = item[order], label[order]
@@ -208,10 +208,10 @@ def gwet_ac1(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Res
     agreed = np.where(is_pair, (ratings * (ratings - 1)).sum(1) / np.where(is_pair, m * (m - 1), 1), 0)
     shares = ratings / np.where(is_rated, m, 1)[:, None]
     sums = sums_by_cluster(codes[is_rated], *(column[is_rated] for column in (is_pair, agreed, *shares.T)))
-    return bootstrap(sums, _ac1_of, n=int(is_pair.sum()), resampling=resampling, name="Gwet's AC1,")
+    return bootstrap(sums, _compute_ac1, n=int(is_pair.sum()), resampling=resampling, name="Gwet's AC1,")
 
 
-def _ac1_of(sums: Floats) -> Floats:
+def _compute_ac1(sums: Floats) -> Floats:
     pairs, agreed, by_class = sums[:, 0], sums[:, 1], sums[:, 2:]
     pi = by_class / np.maximum(by_class.sum(1, keepdims=True), 1)  # the shares of a unit sum to 1, so of all to units
     chance = (pi * (1 - pi)).sum(1) / (by_class.shape[1] - 1)
@@ -221,7 +221,7 @@ def _ac1_of(sums: Floats) -> Floats:
 
 def counted(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
     """Return ratings as numbers, a row per unit, and the cluster of each unit; ValueError where they do not fit."""
-    ratings, (codes, _) = np.asarray(counts, np.float64), codes_of(clusters)
+    ratings, (codes, _) = np.asarray(counts, np.float64), number_names(clusters)
     if ratings.ndim != 2 or len(ratings) != codes.size or (ratings.size and ratings.min() < 0):
         raise ValueError(f"expected a row of counts and a cluster per unit, found {ratings.shape} and {codes.size}")
     return ratings, codes

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from amendment.results import Estimate
-from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Codes, clustered_error, codes_of
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Codes, clustered_error, number_names
 from amendment.statistics.shares import macro_share, share
 
 EPSILONS = (0.1, 0.15, 0.2)
@@ -163,7 +163,7 @@ def t_below(values: ArrayLike, clusters: Iterable[int], bound: float) -> float:
     Rows that are each a cluster of their own give the ordinary test. Where nothing varies p is 0 below the bound and
     1 elsewhere.
     """
-    x, (codes, _) = np.asarray(values, np.float64), codes_of(clusters)
+    x, (codes, _) = np.asarray(values, np.float64), number_names(clusters)
     mean = float(x.mean())
     error, effective = clustered_error((x - mean) / x.size, codes)
     if not error:

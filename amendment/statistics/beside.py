@@ -154,9 +154,9 @@ def beside(sides: ItemSides) -> Beside:
     both = sides.where(sides.people > 1)
     with_judge, among = both.judge * both.mean, both.among
     return Beside(
-        judge=mean_of(both, (1 + with_judge) / 2, 0, 1),
-        people=mean_of(both, (1 + among) / 2, 0, 1),
-        gap=mean_of(both, (with_judge - among) / 2, -1, 1),
+        judge=average(both, (1 + with_judge) / 2, 0, 1),
+        people=average(both, (1 + among) / 2, 0, 1),
+        gap=average(both, (with_judge - among) / 2, -1, 1),
         judge_kappa=kappa_with_people(both),
         people_kappa=_kappa(both, among, both.mean, both.mean),
     )
@@ -167,7 +167,7 @@ def kappa_with_people(sides: ItemSides) -> Shown:
     return _kappa(sides, sides.judge * sides.mean, sides.judge, sides.mean)
 
 
-def mean_of(sides: ItemSides, values: Floats, least: float, most: float) -> Shown:
+def average(sides: ItemSides, values: Floats, least: float, most: float) -> Shown:
     """Return the weighted mean of one value per item."""
     return shown_mean(values, sides.weight, sides.cluster, (least, most))
 
@@ -238,7 +238,7 @@ def _evenly(weight: Floats, group: Codes) -> Floats:
 def _kappa(sides: ItemSides, product: Floats, x: Floats, y: Floats) -> Shown:
     """Return Kappa of two raters whose sides have this product, by the derivatives of (m - a b) / (1 - a b)."""
     if not product.size:
-        return mean_of(sides, product, -1, 1)
+        return average(sides, product, -1, 1)
     w = sides.weight / sides.weight.sum()
     m, a, b = float(w @ product), float(w @ x), float(w @ y)
     beyond = 1 - a * b
@@ -246,4 +246,4 @@ def _kappa(sides: ItemSides, product: Floats, x: Floats, y: Floats) -> Shown:
         return Shown(0.0, 0.0, product.size, 0, -1, 1)
     value = (m - a * b) / beyond
     moved = (product - m) / beyond - (1 - m) / beyond**2 * (b * (x - a) + a * (y - b))
-    return mean_of(sides, value + moved, -1, 1)
+    return average(sides, value + moved, -1, 1)

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.errors import DataError
 from amendment.results import Estimate
 from amendment.statistics.calibrators import labelled
-from amendment.statistics.intervals import NO_VARIATION, Floats, codes_of, json_values, layout
+from amendment.statistics.intervals import NO_VARIATION, Floats, json_values, layout, number_names
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
@@ -121,12 +121,12 @@ def calibration_report(
     draw = Resampling(seed, draws, level)
     brier, log_loss = _losses(rows)
     null = null_errors(rows, seed=seed, draws=simulated)
-    ece = _of(rows, moments(rows), expected_errors, draw)
+    ece = _estimate(rows, moments(rows), expected_errors, draw)
     is_chance = ece.value <= float(np.quantile(null, 0.5 + level / 2))
     return CalibrationReport(
         n=rows.p.size,
         ties=int((rows.y == 0.5).sum()),
-        accuracy=_share_of_hits(rows, draw),
+        accuracy=_estimate_hits(rows, draw),
         confidence=_mean(rows, rows.confidence, draw),
         brier=_mean(rows, brier, draw),
         log_loss=_mean(rows, log_loss, draw),
@@ -158,7 +158,7 @@ def calibration_gain(
     def errors(sums: Floats) -> Floats:
         return expected_errors(sums[:, old.shape[1] :]) - expected_errors(sums[:, : old.shape[1]])
 
-    ece = _of(first, np.concatenate([old, new], axis=1), errors, draw)
+    ece = _estimate(first, np.concatenate([old, new], axis=1), errors, draw)
     return Gain(_mean(first, apart[0], draw), _mean(first, apart[1], draw), _folded_back(ece, least=-1.0))
 
 
@@ -181,10 +181,10 @@ def _losses(rows: BinnedPairs) -> tuple[Floats, Floats]:
 
 def _mean(rows: BinnedPairs, values: Floats, draw: Resampling) -> Estimate:
     sums = sums_by_cluster(rows.clusters, rows.weights * values, rows.weights)
-    return _of(rows, sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), draw)
+    return _estimate(rows, sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), draw)
 
 
-def _share_of_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
+def _estimate_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
     """Return the weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
     mean = _mean(rows, rows.hits, draw)
     if mean.note != NO_VARIATION:
@@ -193,7 +193,7 @@ def _share_of_hits(rows: BinnedPairs, draw: Resampling) -> Estimate:
     return by_clusters(mean, layout(by_cluster).effective, draw.level)
 
 
-def _of(rows: BinnedPairs, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
+def _estimate(rows: BinnedPairs, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
     return bootstrap(sums, statistic, n=rows.p.size, resampling=draw)
 
 
@@ -263,7 +263,7 @@ def binned_pairs(
 ) -> BinnedPairs:
     """Return the rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above
     0."""
-    (raw, labels, w), codes = labelled(p, y, weights), codes_of(clusters)[0]
+    (raw, labels, w), codes = labelled(p, y, weights), number_names(clusters)[0]
     if codes.shape != raw.shape:
         raise ValueError(f"one cluster per p is needed, found {codes.size} for {raw.size}")
     if bins < 1:

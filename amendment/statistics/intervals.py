@@ -126,7 +126,7 @@ def paired(a: ArrayLike, b: ArrayLike) -> Floats:
 
 def macro(x: Floats, groups: Sequence[Hashable] | NDArray[np.intp]) -> tuple[float, Floats, Floats]:
     """Return the mean over groups of each group's mean; each row's distance from its group's mean, and its weight."""
-    group, k = codes_of(groups)
+    group, k = number_names(groups)
     if group.size != x.size:
         raise ValueError(f"one group per value is needed, found {group.size} for {x.size} values")
     counts = np.bincount(group, minlength=k)
@@ -191,7 +191,7 @@ def checked_level(level: float) -> float:
 
 def checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
     x = np.asarray(values, dtype=np.float64)
-    codes, _ = codes_of(clusters)
+    codes, _ = number_names(clusters)
     if x.ndim != 1 or x.size != codes.size:
         raise ValueError(f"one cluster per value is needed, found {codes.size} for values of shape {x.shape}")
     if not np.isfinite(x).all():
@@ -199,7 +199,7 @@ def checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, ND
     return x, codes
 
 
-def codes_of(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
+def number_names(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
     """Return names as numbers from 0 in order of appearance (integers: in their own order), and how many there are."""
     if isinstance(names, np.ndarray) and names.dtype.kind in "iu" and names.ndim == 1:
         distinct, numbers = np.unique(names, return_inverse=True)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.results import Estimate
-from amendment.statistics.intervals import Floats, codes_of
+from amendment.statistics.intervals import Floats, number_names
 from amendment.statistics.logistic import sigmoid
 from amendment.statistics.resampling import Resampling, bootstrap, sums_by_cluster
 from amendment.statistics.shares import share
@@ -110,7 +110,7 @@ def length_controlled(
     fits on groups of rows with nearly equal terms, which moves its bounds by less than the draws do. Raises ValueError
     for columns of different lengths and wins outside of [0, 1].
     """
-    y, codes = np.asarray(wins, np.float64), codes_of(clusters)[0]
+    y, codes = np.asarray(wins, np.float64), number_names(clusters)[0]
     apart = np.asarray(length_a, np.float64) - np.asarray(length_b, np.float64)
     columns = [length_term(apart), *([] if difficulty is None else [np.asarray(difficulty, np.float64)])]
     if any(column.shape != y.shape for column in (codes, *columns)):

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.results import Estimate
-from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Floats, cautioned, codes_of
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Floats, cautioned, number_names
 from amendment.statistics.resampling import UNDEFINED, Resampling, quotient, redrawn, sums_by_cluster
 
 STEPS, NEAR = 200, 1e-5
@@ -62,7 +62,7 @@ def error_asymmetry(
     ignored."""
     draws = (resampling or Resampling()).checked()
     picks, k, m = np.asarray(judge, np.bool_), np.asarray(votes_for, np.int64), np.asarray(votes_against, np.int64)
-    codes = codes_of(clusters)[0]
+    codes = number_names(clusters)[0]
     voted = k + m > 0
     picks, k, m, codes = picks[voted], k[voted], m[voted], codes[voted]
     clusters_seen, shared = int(np.unique(codes).size), int((k + m > 1).sum())

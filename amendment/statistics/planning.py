@@ -48,7 +48,7 @@ class Bar:
         return [name for name, (shown, bound) in self.parts(figures).items() if shown.p_above(bound) >= self.p]
 
 
-def figures_of(people_right: float, judge_right: float, annotators: int) -> Beside:
+def expect_figures(people_right: float, judge_right: float, annotators: int) -> Beside:
     """Return the figures of a sample of `SAMPLE` items in which every outcome is as frequent as expected."""
     right = np.arange(annotators + 1)  # of the people on an item
     ways = np.array([float(math.comb(annotators, number)) for number in range(annotators + 1)])
@@ -124,7 +124,7 @@ def scaled(figures: Beside, items: int) -> Beside:
     )
 
 
-def right_of(agreement: float) -> float:
+def accuracy_from_agreement(agreement: float) -> float:
     """Return how often each of two equally good raters is right who agree so often: a**2 + (1 - a)**2 = agreement."""
     return (1 + math.sqrt(max(2 * agreement - 1, 0))) / 2
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.results import Estimate
-from amendment.statistics.intervals import FEWEST, NO_VARIATION, Floats, cautioned, codes_of
+from amendment.statistics.intervals import FEWEST, NO_VARIATION, Floats, cautioned, number_names
 
 MOST = 4096
 """Clusters above which they are drawn in groups."""
@@ -53,7 +53,7 @@ class Resampling(NamedTuple):
 
 def sums_by_cluster(clusters: Iterable[Hashable], *columns: ArrayLike) -> Floats:
     """Return sums of each column over the rows of each cluster: a row per cluster, a column per column."""
-    codes, count = codes_of(clusters)
+    codes, count = number_names(clusters)
     return np.stack([np.bincount(codes, np.asarray(column, np.float64), count) for column in columns], axis=1)
 
 

@@ -54,8 +54,8 @@ from amendment.statistics.intervals import (
     Codes,
     Floats,
     clustered_error,
-    codes_of,
     layout,
+    number_names,
     paired,
     t_quantile,
 )
@@ -117,7 +117,7 @@ def _hajek(
         raise ValueError(
             f"a finite value and an inclusion probability per row are needed, found {x.size} and {chance.size}"
         )
-    codes = codes_of(range(x.size) if clusters is None else clusters)[0]
+    codes = number_names(range(x.size) if clusters is None else clusters)[0]
     if codes.size != x.size:
         raise ValueError(f"one cluster per row is needed, found {codes.size} for {x.size} rows")
     method = "Hajek, clustered t"
@@ -234,7 +234,7 @@ def _rows(
     if (len(names[0]), len(names[1])) != (y.size, u.size):
         counts = f"{len(names[0])} and {len(names[1])} for {y.size} and {u.size} rows"
         raise ValueError(f"one cluster per row is needed, found {counts}")
-    return _SampledRows(y, f, u, w, codes_of([*names[0], *names[1]])[0])
+    return _SampledRows(y, f, u, w, number_names([*names[0], *names[1]])[0])
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:

@@ -8,7 +8,7 @@ SAME = 12
 """Digits after the point by which two probabilities are one."""
 
 
-def side_of(p: float, margin: float = 0.0) -> int:
+def read_side(p: float, margin: float = 0.0) -> int:
     """Return 1 where P(a is better) says a, -1 where it says b, 0 for a tie: one half, or |2 p - 1| below `margin`."""
     lead = p - 0.5
     if abs(lead) <= HALF or 2 * abs(lead) < margin - HALF:

@@ -84,7 +84,7 @@ class Check(Part):
 
     @field_validator("tolerance")
     @classmethod
-    def _is_of_a_number(cls, tolerance: float | None, info: ValidationInfo) -> float | None:
+    def _check_tolerance(cls, tolerance: float | None, info: ValidationInfo) -> float | None:
         if tolerance is not None and info.data.get("kind") not in ("number", None):
             raise ValueError(f"only checks of kind number have a tolerance, and this is {info.data['kind']}")
         return tolerance
@@ -179,7 +179,7 @@ def _function(name: str) -> Callable[[str], bool]:
     return _FUNCTIONS[name]
 
 
-def source_of(name: str) -> str | None:
+def hash_source(name: str) -> str | None:
     """Return a hash of the source of a registered function, so that results of an older version count as out of date.
 
     None if Python has no source, as for a function that was typed in. The code that it calls is not covered.

@@ -41,7 +41,7 @@ def passes_tests(text: str, known: dict[str, Any] | str) -> bool:
     return all(outcome.equals(value) for outcome, value in zip(outcomes, tests.values(), strict=True))
 
 
-def behaviour_of(text: str, known: dict[str, Any] | str) -> tuple[str, ...]:
+def record_behaviour(text: str, known: dict[str, Any] | str) -> tuple[str, ...]:
     """Return what each call gives, as one text each: equal where two programs behave alike."""
     outcomes = _outcomes(_program_in(text), tuple(tests_in(known)))
     return tuple((outcome.error and "error") or json.dumps(outcome.value, sort_keys=True) for outcome in outcomes)

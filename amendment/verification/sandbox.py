@@ -166,7 +166,7 @@ def _run(python: _Python, code: str, calls: Sequence[str], seconds: float, megab
         task.seek(0)
         reading, writing = os.pipe()
         try:
-            os.write(writing, _filter_of_system_calls())
+            os.write(writing, _build_filter())
             os.close(writing)
             process = subprocess.Popen(  # noqa: S603 - the sandbox
                 _command(python, reading),
@@ -338,7 +338,7 @@ _FIRST_OTHER_ABI = 0x40000000
 """Calls of the x32 ABI have numbers from here."""
 
 
-def _filter_of_system_calls() -> bytes:
+def _build_filter() -> bytes:
     """Return the filter for this machine, as an array of struct sock_filter."""
     column, architecture = _MACHINES[platform.machine()]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from amendment.audit.bias import marks_of
+from amendment.audit.bias import count_marks
 from amendment.audit.certificate import audit
 from amendment.audit.gates import JudgeReport
 from amendment.audit.votes import ComparisonInfo, Vote
@@ -58,7 +58,7 @@ See https://example.org and [1]; Smith et al. found it (Jones, 2020).
 
 def test_a_text_by_hand() -> None:
     # citations: the link, [1], et al., (Jones, 2020)
-    assert marks_of(TEXT) == {"headers": 2, "lists": 3, "bold": 2, "citations": 4}
+    assert count_marks(TEXT) == {"headers": 2, "lists": 3, "bold": 2, "citations": 4}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_text_by_hand() -> None:
     ids=lambda text: text[:12],
 )
 def test_what_only_looks_alike_is_none(text: str) -> None:
-    assert marks_of(text) == {}
+    assert count_marks(text) == {}
 
 
 NONE: dict[str, float] = {}

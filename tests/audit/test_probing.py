@@ -13,8 +13,8 @@ from amendment.audit.probes import PARAPHRASE, PROBES, ProbeAnswers
 from amendment.constitutions import DrawnPrinciple
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
-from amendment.records import Candidate, Judgement, Prompt, Verdict, text_of
-from amendment.run import Result, Run
+from amendment.records import Candidate, Judgement, Prompt, Verdict, last_text
+from amendment.run import Run, RunResult
 from amendment.run.engine import RunFolder
 from amendment.stages.probes import ProbeName
 
@@ -51,7 +51,7 @@ ALL = "probes.which=all"
 class Found:
     """A run that was made up to its probes."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: RunResult) -> None:
         self.result, self.folder = result, result.folder
         document = json.loads((self.folder / "probes" / "figures.json").read_text())
         self.of: dict[str, Any] = {one["probe"]: one for one in document["probes"]}
@@ -124,7 +124,7 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     async def failing(
         self: Judge, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
     ) -> list[Verdict]:
-        asked["edited"] += "Harrow" in text_of(first.messages) + text_of(second.messages)
+        asked["edited"] += "Harrow" in last_text(first.messages) + last_text(second.messages)
         if asked["edited"] > 20:  # of 48
             raise Transient("h: no reply", kind="transport")
         return await verdicts(self, prompt, first, second, by=by)

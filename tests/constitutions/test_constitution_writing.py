@@ -15,12 +15,12 @@ from amendment.constitutions import (
     Check,
     CompareExample,
     Constitution,
+    ConstitutionSource,
     CritiqueExample,
     FewShot,
     Principle,
     ReviseExample,
     Score,
-    Source,
     constitution_yaml,
     load_constitution,
     write_constitution,
@@ -67,7 +67,7 @@ def test_what_is_written_is_read_back_exactly(text: str, other: str, grade: int)
         revise=(ReviseExample(prompt=other, response=text, revision=other),),
         compare=(CompareExample(prompt=text, a=other, b=text, answer="B"),),
     )
-    one = constitution(full, principle(id="no"), title=text, source=Source(document=other), few_shot=shots)
+    one = constitution(full, principle(id="no"), title=text, source=ConstitutionSource(document=other), few_shot=shots)
     assert read(constitution_yaml(one)) == one
 
 

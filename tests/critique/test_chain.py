@@ -18,7 +18,7 @@ from amendment.llm.model import Ending, Model
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
-from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user
+from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, last_text, user
 from amendment.simulator import Persona, sample_prompts
 from amendment.text import read_fenced
 from tests.preference import scripted_judge
@@ -81,11 +81,11 @@ def lilliput(number: int, *, seed: int = 0, **settings: Any) -> Chain:
 
 
 def texts(made: Chain) -> list[str]:
-    return [text_of(candidate.messages) for candidate in made.candidates]
+    return [last_text(candidate.messages) for candidate in made.candidates]
 
 
 def last_question(request: Request) -> str:
-    return text_of(request.messages)
+    return last_text(request.messages)
 
 
 FOUR: dict[str, Any] = {"rounds": 4}
@@ -152,7 +152,7 @@ def test_what_is_no_revision_ends_the_chain_and_the_reason_names_the_step(reply:
 
 def test_a_cut_revision_loses_its_announcement_and_is_marked_and_every_record_has_its_origin() -> None:
     made = chain(Scripted("draft", "critique", CUT))
-    assert [(text_of(one.messages), one.is_truncated) for one in made.candidates] == [
+    assert [(last_text(one.messages), one.is_truncated) for one in made.candidates] == [
         ("draft", False),
         ("Call the", True),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amendment.constitutions import Constitution, CritiqueExample, DrawnPrinciple, FewShot, Principle, ReviseExample
 from amendment.critique.texts import critique_messages, revise_messages
-from amendment.records import Message, Messages, text_of, user
+from amendment.records import Message, Messages, last_text, user
 from amendment.text import read_fenced
 
 KIND = Principle(id="kind", statement="Be kind.", critique=("Speak.",), revise=("Mend.",))
@@ -38,5 +38,5 @@ def test_an_example_has_the_very_form_of_a_question() -> None:
 def test_where_critiques_are_skipped_examples_go_without_theirs() -> None:
     revised = revise_messages(user("p"), answer("r"), None, DRAWN, "Mend.")
     for turn in revised[::2]:
-        assert read_fenced(text_of((turn,))).keys() == {"conversation", "answer"}
-        assert "reader" not in text_of((turn,))
+        assert read_fenced(last_text((turn,))).keys() == {"conversation", "answer"}
+        assert "reader" not in last_text((turn,))

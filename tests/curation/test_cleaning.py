@@ -11,7 +11,7 @@ from amendment.curation.cleaning import (
     Cleaner,
     Flaw,
     Overlap,
-    Sides,
+    PromptAnswers,
     one_sided_ngrams,
 )
 from amendment.curation.near_copies import Copy, NearCopies
@@ -97,17 +97,17 @@ def test_long_hostile_texts_are_searched_in_linear_time() -> None:
 
 def test_the_first_reason_is_given_and_a_text_that_was_left_out_has_no_copies() -> None:
     cleaner = Cleaner(CleanConfig(), overlap())
-    assert cleaner.flaw_of("a", "...") == Flaw("length", "0 words")
-    assert cleaner.flaw_of("b", "Is this fine here?", "Yes.", "No. " * 4001) == Flaw("length", "4001 words")
-    assert cleaner.flaw_of("c", "Is this fine here?", "Yes.", "No.") is None
-    assert cleaner.flaw_of("d", "is this fine here", "yes", "no") == Flaw("copy", "c")
-    assert cleaner.flaw_of("e", f"{ITEM} anna@kellerbau.de") == Flaw("personal data", "e-mail address")
+    assert cleaner.find_flaw("a", "...") == Flaw("length", "0 words")
+    assert cleaner.find_flaw("b", "Is this fine here?", "Yes.", "No. " * 4001) == Flaw("length", "4001 words")
+    assert cleaner.find_flaw("c", "Is this fine here?", "Yes.", "No.") is None
+    assert cleaner.find_flaw("d", "is this fine here", "yes", "no") == Flaw("copy", "c")
+    assert cleaner.find_flaw("e", f"{ITEM} anna@kellerbau.de") == Flaw("personal data", "e-mail address")
     kept = Cleaner(CleanConfig(personal_data="keep"), Overlap())
-    assert kept.flaw_of("f", "anna@kellerbau.de") is None
+    assert kept.find_flaw("f", "anna@kellerbau.de") is None
 
 
-def sides(count: int, chosen: str, rejected: str) -> list[Sides]:
-    return [Sides([chosen], [rejected]) for _ in range(count)]
+def sides(count: int, chosen: str, rejected: str) -> list[PromptAnswers]:
+    return [PromptAnswers([chosen], [rejected]) for _ in range(count)]
 
 
 def test_words_in_sixteen_chosen_answers_and_no_rejected_one_are_listed_in_their_longest_form() -> None:
@@ -126,4 +126,4 @@ def test_few_prompts_or_many_on_the_other_side_are_no_finding() -> None:
 
 
 def test_pairs_about_one_prompt_count_once() -> None:
-    assert one_sided_ngrams("run", [Sides(["sure"] * 40, ["no"] * 40)]) == []
+    assert one_sided_ngrams("run", [PromptAnswers(["sure"] * 40, ["no"] * 40)]) == []

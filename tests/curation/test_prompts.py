@@ -13,10 +13,10 @@ from amendment.curation.prompts import (
     UNFIT,
     Novelty,
     Weakest,
+    find_weakest,
     listed_prompts,
     question,
     rouge_l,
-    weakest_of,
 )
 from amendment.errors import ConfigError
 from amendment.results import SUMMARY_FORMAT, Estimate, Figure, Result, by_label
@@ -124,27 +124,27 @@ def test_the_weakest_principle_is_that_of_the_last_policy_or_else_of_the_drafts(
 
     critique = [*drafts("a", all=(3, 12)), *drafts("b", all=(9, 12))]
     evaluate = [*kept("r/a", 0.1, 0.9), *kept("r/b", 0.8, 0.6), *kept("r/d", 0, 0)]
-    weakest = weakest_of(saved(tmp_path, evaluate=evaluate, critique=critique), ["r/a", "r/b", "r/c"])
+    weakest = find_weakest(saved(tmp_path, evaluate=evaluate, critique=critique), ["r/a", "r/b", "r/c"])
     assert weakest == Weakest("r/b", None, 0.6, 40, "answers of dpo")
     drafted = saved(tmp_path, critique=critique)
-    assert weakest_of(drafted, ["r/a", "r/b"]) == Weakest("r/a", None, 0.25, 12, "drafts")
+    assert find_weakest(drafted, ["r/a", "r/b"]) == Weakest("r/a", None, 0.25, 12, "drafts")
     with pytest.raises(ConfigError, match="measured no principle of this run's constitutions"):
-        weakest_of(tmp_path, ["other/x"])
+        find_weakest(tmp_path, ["other/x"])
     with pytest.raises(ConfigError, match=r"summary\.json: not found"):
-        weakest_of(tmp_path / "absent", ["r/a"])
+        find_weakest(tmp_path / "absent", ["r/a"])
 
 
 def test_a_category_is_weakest_where_few_answers_in_it_keep_a_principle(tmp_path: Path) -> None:
     a, b = drafts("a", all=(30, 60), sums=(10, 20), chat=(20, 40)), drafts("b", all=(34, 60), sums=(4, 20))
     folder = saved(tmp_path, critique=[*a, *b])
-    assert weakest_of(folder, ["r/a", "r/b"]) == Weakest("r/b", "sums", 0.2, 20, "drafts")
-    assert weakest_of(folder, ["r/a"]).category is None, "of equally low figures the one with most answers"
+    assert find_weakest(folder, ["r/a", "r/b"]) == Weakest("r/b", "sums", 0.2, 20, "drafts")
+    assert find_weakest(folder, ["r/a"]).category is None, "of equally low figures the one with most answers"
 
 
 def test_fewer_than_ten_answers_choose_nothing(tmp_path: Path) -> None:
     # b keeps 0 of 9 in sums, which is too few; with a's 9 of 12 there, 9 of 21 checks pass; b keeps 30 of 39 in all
     a, b = drafts("a", all=(9, 12), sums=(9, 12)), drafts("b", all=(30, 39), sums=(0, 9), chat=(30, 30))
-    weakest = weakest_of(saved(tmp_path, critique=[*a, *b]), ["r/a", "r/b"])
+    weakest = find_weakest(saved(tmp_path, critique=[*a, *b]), ["r/a", "r/b"])
     assert weakest == Weakest(None, "sums", 9 / 21, 12, "drafts")
     with pytest.raises(ConfigError, match="each figure of that run rests on 9 answers or fewer, expected 10 or more"):
-        weakest_of(saved(tmp_path, critique=drafts("a", all=(0, 9))), ["r/a"])
+        find_weakest(saved(tmp_path, critique=drafts("a", all=(0, 9))), ["r/a"])

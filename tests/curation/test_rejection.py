@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from amendment.curation import one_of_each_behaviour, pass_at_k
+from amendment.curation import choose_by_behaviour, pass_at_k
 from amendment.curation.rejection import pass_at_each_k
 from amendment.preference.draws import hinted
-from amendment.records import Prompt, text_of, user
+from amendment.records import Prompt, last_text, user
 from amendment.run import load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
@@ -55,12 +55,12 @@ def test_pass_at_each_k_is_the_mean_over_prompts_up_to_the_fewest_answers() -> N
 
 def test_one_answer_of_each_behaviour_the_commonest_first() -> None:
     behaviours = {"a": (1, 2), "b": (0, 0), "c": (0, 0), "d": (3, 3), "e": (0, 0)}
-    assert one_of_each_behaviour(behaviours) == ["b", "a", "d"]
+    assert choose_by_behaviour(behaviours) == ["b", "a", "d"]
 
 
 def test_a_hint_stands_behind_the_question_and_braces_in_it_stay() -> None:
     prompt = Prompt(messages=user("How much?"), answer="\\frac{1}{2}")
-    asked = text_of(hinted(prompt).messages)
+    asked = last_text(hinted(prompt).messages)
     assert asked.startswith("How much?\n\nThe correct result is: \\frac{1}{2}\n")
     with pytest.raises(ValueError, match="known answer"):
         hinted(Prompt(messages=user("How much?")))
@@ -97,7 +97,7 @@ def test_a_hint_is_given_where_no_answer_passes_and_training_never_sees_it(tmp_p
     context = RunContext(loaded.config, tmp_path, RunFolder(result.folder), QuietProgress())
     rows = verified_rows(context, ["candidates/candidates", "inputs/candidates"])
     train = set(context.prompts()) - context.held_out()
-    n_even = sum(int(text_of(context.prompts()[name].messages).split()[-1]) % 2 == 0 for name in train)
+    n_even = sum(int(last_text(context.prompts()[name].messages).split()[-1]) % 2 == 0 for name in train)
     assert len(rows) == 2 * n_even + (12 - n_even), "different answers that pass"
     assert not any("correct result" in json.dumps(row["prompt"]) for row in rows)
     assert b"correct result" not in (result.folder / "dataset/train.parquet").read_bytes()

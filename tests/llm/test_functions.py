@@ -14,7 +14,7 @@ from amendment.errors import AmendmentError, ConfigError
 from amendment.llm.functions import ModelFunction
 from amendment.llm.model import Model
 from amendment.llm.requests import Reply
-from amendment.records import text_of, user
+from amendment.records import last_text, user
 
 Messages = list[dict[str, Any]]
 
@@ -38,7 +38,7 @@ class Answering:
     ids=["async", "plain object", "partial"],
 )
 def test_any_function_from_messages_to_text_answers(function: ModelFunction) -> None:
-    assert text_of(reply_of(function).messages) == "Which? This."
+    assert last_text(reply_of(function).messages) == "Which? This."
 
 
 def test_a_function_gets_what_its_parameters_name() -> None:
@@ -59,7 +59,7 @@ def test_a_function_of_labels_returns_their_probabilities() -> None:
     assert Model.from_function(ask).shows_choices
     reply = reply_of(ask, choices=("A", "B"))
     assert reply.choice_logprobs == {"A": math.log(0.75)}, "a label without probability has none"
-    assert text_of(reply_of(ask).messages) == "no labels"
+    assert last_text(reply_of(ask).messages) == "no labels"
     assert not Model.from_function(awaited).shows_choices
 
 

@@ -17,7 +17,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.requests import Reply, Request
 from amendment.llm.schemas import JSON_OBJECT
-from amendment.records import Message, Sampling, text_of, user
+from amendment.records import Message, Sampling, last_text, user
 from tests.preference.scripted_judge import Scripted
 
 SCHEMA = {"type": "object", "properties": {"verdict": {"enum": ["A", "B"]}}}
@@ -32,7 +32,7 @@ def keeping(*schemas: dict[str, Any] | None) -> Say:
     def say(request: Request) -> Reply:
         if request.answer_schema not in schemas:
             raise REFUSED
-        return Reply(messages=(Message(role="assistant", content=f"to {text_of(request.messages)}"),))
+        return Reply(messages=(Message(role="assistant", content=f"to {last_text(request.messages)}"),))
 
     return say
 
@@ -59,7 +59,7 @@ def ask(provider: Scripted, ledger: Path | None = None, *, names: tuple[str, ...
 def test_the_form_that_a_server_keeps_is_found_once_for_all_entries_and_said_once(form: int) -> None:
     provider = Scripted(keeping(*FORMS[form:]))
     found, notices = ask(provider, names=("j", "k"))
-    assert len({text_of(answer.reply.messages) for answer in found}) == 12
+    assert len({last_text(answer.reply.messages) for answer in found}) == 12
     sent = [FORMS.index(request.answer_schema) for request in provider.asked]
     assert sent == [*range(form), *[form] * 12]
     assert list(notices.values()) == [1] * bool(form)
@@ -94,11 +94,11 @@ def test_a_resumed_run_asks_nothing_of_a_server_that_takes_no_calls_and_the_ledg
 )
 def test_a_fault_of_one_question_holds_up_nobody_and_does_not_change_the_form(fault: Exception, form: int) -> None:
     def say(request: Request) -> Reply:
-        if text_of(request.messages) == "j 0":
+        if last_text(request.messages) == "j 0":
             raise fault
         return keeping(FORMS[form])(request)
 
     (failed, *others), notices = ask(Scripted(say))
     assert type(failed) is type(fault)
-    assert [text_of(answer.reply.messages) for answer in others] == [f"to j {n}" for n in range(1, 6)]
+    assert [last_text(answer.reply.messages) for answer in others] == [f"to j {n}" for n in range(1, 6)]
     assert list(notices.values()) == [1] * form

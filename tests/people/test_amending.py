@@ -18,7 +18,7 @@ from amendment.people.amending import (
     propose,
     rule_tests,
 )
-from amendment.records import Comparison, Message, Messages, Origin, text_of
+from amendment.records import Comparison, Message, Messages, Origin, last_text
 from amendment.text import around_fences, read_fenced
 
 RULE = {"statement": "Answer in the language of the question.", "compare": "Which answer is in the right language?"}
@@ -134,7 +134,7 @@ def test_hostile_answers_and_comments_stay_inside_the_fence() -> None:
     turn = [{"role": "assistant", "content": hostile}]
     difference = {"conversation": turn, "preferred": turn, "other": turn, "comments": [hostile, "x" * 9000 + "END"]}
     _, [question] = asked("[]", differences=[difference])
-    text = text_of(question)
+    text = last_text(question)
     shown = read_fenced(text)["disagreements"][0]
     assert shown["preferred"][0]["content"] == shown["comments"][0] == hostile
     assert len(shown["comments"][1]) < 4100

@@ -21,7 +21,7 @@ from amendment.people.labelling import SAMPLE
 from amendment.people.samples import SampledItem
 from amendment.people.store import Labels
 from amendment.records import Message
-from amendment.statistics.planning import figures_of, items_for_use
+from amendment.statistics.planning import expect_figures, items_for_use
 from tests.people.label_browser import Site, visiting
 from tests.people.label_pages import label, make_run, question, questions
 
@@ -153,7 +153,7 @@ def test_the_leads_page_says_who_where_people_disagree_and_what_the_gate_would_s
             expect(page.locator("#disputed")).to_contain_text("1 : 1")
             # two agree on 0.9 if people are right on 0.947: as many items as the planner says for such people
             right = (1 + 0.8**0.5) / 2
-            needed = items_for_use(figures_of(right, right, 2), Requirements().bar(1))
+            needed = items_for_use(expect_figures(right, right, 2), Requirements().bar(1))
             assert needed
             expect(page.locator("#outlook")).to_contain_text(f"samples of {needed} such items: {needed - 40} more")
             expect(page.locator("#gates")).to_contain_text("people")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.audit.inputs import votes_of_run
+from amendment.audit.inputs import votes_from_verdicts
 from amendment.people.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
 from amendment.people.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, as_verdict
 from amendment.records import Verdict
-from tests.people.label_pages import label as label_of
+from tests.people.label_pages import label as describe_label
 from tests.people.label_pages import question
 
 
@@ -121,7 +121,7 @@ def test_whatever_people_say_it_is_told(drawn: list[Any], is_calibrated: bool) -
 
 @pytest.mark.parametrize("reason", [None, "law/kind", SOMETHING_ELSE])
 def test_what_decided_a_label_is_no_principle_that_a_certificate_slices_by(reason: str | None) -> None:
-    verdict = as_verdict(label_of(question(1), "Ada", principle_id=reason))
+    verdict = as_verdict(describe_label(question(1), "Ada", principle_id=reason))
     assert verdict is not None
-    (vote,) = votes_of_run([verdict], [], []).votes
+    (vote,) = votes_from_verdicts([verdict], [], []).votes
     assert (vote.value, vote.principle) == ("A", None)

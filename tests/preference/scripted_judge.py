@@ -16,7 +16,7 @@ from amendment.llm.provider import PlainProvider, Provider, RawReply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Transport
 from amendment.preference import Compared, Judge, JudgeSettings
-from amendment.records import Candidate, Message, Sampling, text_of
+from amendment.records import Candidate, Message, Sampling, last_text
 from amendment.text import read_fenced
 
 Say = Callable[[Request], Reply]
@@ -90,7 +90,7 @@ def compare(judge: Judge, a: Candidate | str = "good", b: Candidate | str = "bad
 
 
 def question(request: Request) -> str:
-    return text_of(request.messages)
+    return last_text(request.messages)
 
 
 def shown(request: Request) -> tuple[str, str]:

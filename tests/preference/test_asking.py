@@ -15,7 +15,7 @@ from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
 from amendment.llm import anthropic, openai
 from amendment.llm.provider import RawReply
 from amendment.llm.requests import Reply, Request
-from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, text_of, user
+from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, last_text, user
 from tests.preference.scripted_judge import (
     Scripted,
     always_first,
@@ -58,7 +58,7 @@ def test_the_complaint_and_the_form_are_told_and_the_second_answer_counts(text: 
     first, second = provider.asked
     assert second.messages[0] == first.messages[0]
     assert second.messages[1] == Message(role="assistant", content=text)
-    said = text_of(second.messages[2:])
+    said = last_text(second.messages[2:])
     assert complaint in said
     assert "Verdict: tie" in said
     assert (verdict.value, verdict.invalid, verdict.origin.request) == ("B", None, second.id)
@@ -294,7 +294,7 @@ def test_providers_are_told_how_much_of_a_question_its_siblings_share(
     compare(judge(server, "verdict", constitution=rules, **settings))
     assert server.before_first_answer == 1, "the first goes alone, for the prefix cache"
     for request in server.asked:
-        text = text_of(request.messages)
+        text = last_text(request.messages)
         assert last_shared in text[: request.shared]
         assert text[request.shared :].startswith(first_own)
         assert request.id == request.model_copy(update={"shared": 0}).id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amendment.preference.degenerate import fit_for_pairs, pool_of
+from amendment.preference.degenerate import fit_for_pairs, make_pool
 from amendment.preference.filters import filter_pairs
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 from amendment.text import fence
@@ -118,7 +118,7 @@ def test_what_cannot_be_compared_is_set_aside_and_counted() -> None:
     x, y = said("x"), said("y")
     thought = said("", messages=(Message(role="assistant", thinking="Hm."),))
     cut = said("z", finish_reason="length")
-    pool = pool_of([x, cut, said(" \n"), thought, said("x", kind="policy"), y])
+    pool = make_pool([x, cut, said(" \n"), thought, said("x", kind="policy"), y])
     assert pool.candidates == (x, cut, y)
     assert pool.pairs() == [(x, cut), (x, y), (cut, y)]
     assert pool.set_aside == {"empty": 2, "repeated": 1}

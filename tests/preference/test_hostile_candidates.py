@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, load_judge_folder, shipped_judges
-from amendment.records import Candidate, Message, Prompt, Verdict, text_of, user
+from amendment.records import Candidate, Message, Prompt, Verdict, last_text, user
 from amendment.text import around_fences, read_fenced
 from tests.preference.scripted_judge import Direct, Scripted, house, judge, principle, question, written
 
@@ -121,7 +121,7 @@ def outlines(provider: Scripted) -> list[list[tuple[str, str, list[str], int]]]:
 
 
 def _outline(turn: Message) -> tuple[str, str, list[str], int]:
-    said = text_of((turn,))
+    said = last_text((turn,))
     return turn.role, around_fences(said), list(read_fenced(said)), len(said.splitlines())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.llm.model import Ending
-from amendment.preference import RaterVote, aggregate_verdicts, majority_of
+from amendment.preference import RaterVote, aggregate_verdicts, take_majority
 from amendment.preference.panel import (
     FEWEST_LABELS,
     Escalation,
@@ -78,7 +78,7 @@ def weighed(rows: Rows, labels: Labels) -> Weighed:
     return weigh(jury, people, RATERS)
 
 
-def p_of(weighed: Weighed) -> Labels:
+def p_better(weighed: Weighed) -> Labels:
     return [judgement.p_a for judgement in weighed.judgements]
 
 
@@ -98,17 +98,17 @@ def right_share(found: Labels, truth: list[bool]) -> float:
 def test_labels_tell_which_rater_to_trust() -> None:
     truth, rows = planted([0.95, 0.65, 0.6], items=1500, seed=7)
     labels: Labels = [float(is_a) if index < 200 else None for index, is_a in enumerate(truth)]
-    by_majority = [majority_of(RaterVote.of(p) for p in row if p is not None) for row in rows]
+    by_majority = [take_majority(RaterVote.of(p) for p in row if p is not None) for row in rows]
     found = weighed(rows, labels)
-    assert right_share(p_of(found), truth) > right_share(by_majority, truth) + 0.05
+    assert right_share(p_better(found), truth) > right_share(by_majority, truth) + 0.05
     assert max(found.weights, key=lambda rater: found.weights[rater]) == "one"
 
 
 def test_a_comparison_without_a_vote_stays_undecided() -> None:
     _, rows = planted([0.9, 0.8, 0.6], items=60, seed=4)
     labels: Labels = [1.0, 0.0] * 30
-    more = p_of(weighed([*rows, (None, None, None)], [*labels, 1.0]))
-    assert more == [*(pytest.approx(p) for p in p_of(weighed(rows, labels))), None]
+    more = p_better(weighed([*rows, (None, None, None)], [*labels, 1.0]))
+    assert more == [*(pytest.approx(p) for p in p_better(weighed(rows, labels))), None]
 
 
 @pytest.mark.parametrize("labelled", [0, 1, 29])

@@ -25,7 +25,7 @@ from amendment.preference.parsers import (
     read_yes_no_tokens,
 )
 from amendment.preference.protocols.question import anchors_on_scale, score_question
-from amendment.preference.protocols.rubric import criterion_of, read_rubric, rubric_score
+from amendment.preference.protocols.rubric import make_criterion, read_rubric, rubric_score
 from amendment.records import FinishReason, Message
 
 
@@ -240,10 +240,10 @@ def test_the_weighted_sum_is_put_between_what_is_attainable(kind: str, lies: str
 
 def test_a_principle_is_a_criterion_by_its_own_grades_or_by_degrees() -> None:
     score = Score(question="How true?", anchors={1: "a", 5: "b", 10: "c"})
-    made = criterion_of(Principle(id="true", statement="Be true.", score=score))
+    made = make_criterion(Principle(id="true", statement="Be true.", score=score))
     assert (made.choices, made.meanings, made.text) == (("1", "5", "10"), ("a", "b", "c"), "How true?")
-    assert made.value_of("5") == pytest.approx(4 / 9)
-    assert criterion_of(Principle(id="kind", statement="Be kind.")).choices == ("no", "partly", "yes")
+    assert made.read_value("5") == pytest.approx(4 / 9)
+    assert make_criterion(Principle(id="kind", statement="Be kind.")).choices == ("no", "partly", "yes")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference.readings import VerdictReading, as_pair_verdicts, by_comparison, readings_of
+from amendment.preference.readings import VerdictReading, as_pair_verdicts, by_comparison, make_readings
 from amendment.records import Comparison, Verdict
 from tests.preference.verdicts import AB, A, B, C, score, verdict
 
@@ -16,20 +16,20 @@ AC = Comparison("p", A, C)
 
 
 def p_a(*verdicts: Verdict, comparison: Comparison = AB) -> float | None:
-    (reading,) = readings_of(verdicts, comparison)
+    (reading,) = make_readings(verdicts, comparison)
     return reading.p_a
 
 
 def test_a_verdict_on_a_pair_is_read_in_the_coordinates_of_the_comparison() -> None:
     # B was shown first and is better with 0.8, so a is with 0.2
-    (reading,) = readings_of([verdict((B, A), 0.8, principle_id="c/kind", sample=3)], AB)
+    (reading,) = make_readings([verdict((B, A), 0.8, principle_id="c/kind", sample=3)], AB)
     assert reading.p_a == pytest.approx(0.2)
     assert reading == VerdictReading("judge", "c/kind", "b", 3, reading.p_a, -1)
 
 
 @pytest.mark.parametrize(("a", "b", "p"), [(7, 4, 1.0), (4, 7, 0.0), (5, 5, 0.5), (6.5, 6.25, 1.0)])
 def test_scores_without_probabilities_say_better_worse_or_equal(a: float, b: float, p: float) -> None:
-    (reading,) = readings_of([score(A, a), score(B, b)], AB)
+    (reading,) = make_readings([score(A, a), score(B, b)], AB)
     assert (reading.p_a, reading.seen) == (p, "alone")
     assert reading.side == (a > b) - (a < b)
 
@@ -52,7 +52,7 @@ def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:
     assert p_a(*criteria) == 0.0
     assert p_a(*labels) is None  # nobody has put on record that good is more than poor
     of_another_rater = [score(A, 7, rater="other"), score(B, 3, rater="other")]
-    assert [one.p_a for one in readings_of([*criteria, *of_another_rater], AB)] == [0.0, 1.0]
+    assert [one.p_a for one in make_readings([*criteria, *of_another_rater], AB)] == [0.0, 1.0]
 
 
 def test_verdicts_stand_under_every_comparison_that_they_speak_of() -> None:
@@ -83,7 +83,7 @@ VERDICTS = st.lists(_verdicts(), min_size=1, max_size=6)
 
 @given(VERDICTS)
 def test_readings_are_probabilities_and_their_sides_are_those_of_what_was_said(verdicts: list[Verdict]) -> None:
-    for reading in readings_of(verdicts, AB):
+    for reading in make_readings(verdicts, AB):
         assert reading.p_a is None or 0 <= reading.p_a <= 1
         assert reading.p_a is not None or reading.side == 0
 
@@ -93,7 +93,7 @@ def test_with_the_names_of_the_answers_swapped_every_p_is_mirrored(verdicts: lis
     names = {A: B, B: A, C: C}
     swapped = [one.model_copy(update={"shown": tuple(names[shown] for shown in one.shown)}) for one in verdicts]
     seen = {"a": "b", "b": "a"}
-    for reading, mirrored in zip(readings_of(verdicts, AB), readings_of(swapped, AB), strict=True):
+    for reading, mirrored in zip(make_readings(verdicts, AB), make_readings(swapped, AB), strict=True):
         assert mirrored.seen == seen.get(reading.seen, reading.seen)
         assert mirrored.side == -reading.side
         assert mirrored.p_a == (None if reading.p_a is None else pytest.approx(1 - reading.p_a))

@@ -13,7 +13,7 @@ from amendment.errors import ConfigError, Rejected
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
 from amendment.preference.draws import instructed
-from amendment.records import Candidate, Message, Prompt, ToolCall, Verdict, text_of, user
+from amendment.records import Candidate, Message, Prompt, ToolCall, Verdict, last_text, user
 from tests.preference.scripted_judge import (
     Say,
     Scripted,
@@ -57,7 +57,7 @@ def test_an_answer_is_begun_where_the_model_can_go_on_with_it() -> None:
     ):
         made = compare(judge(provider, constitution=house(principle("kind"), few_shot=shots)))
         assert {request.prefill for request in provider.asked} == {prefill}
-        assert {text_of(request.messages[:2]) for request in provider.asked} == {shot}
+        assert {last_text(request.messages[:2]) for request in provider.asked} == {shot}
         assert made.p_a == pytest.approx(0.8)
 
 
@@ -66,7 +66,7 @@ def test_worked_examples_show_the_bare_label_where_no_answer_is_begun() -> None:
     provider = Small(lambda request: written("The") if request.choices else written("A"))  # shows no probabilities
     made = compare(judge(provider, constitution=house(principle("kind"), few_shot=shots), orders="first"))
     assert made.p_a in (0.0, 1.0)
-    assert [(request.prefill, text_of(request.messages[1:2])) for request in provider.asked] == [
+    assert [(request.prefill, last_text(request.messages[1:2])) for request in provider.asked] == [
         (BEGINNING, f"{BEGINNING} B"),
         (None, "B"),
     ]
@@ -155,7 +155,7 @@ def test_likelihood_compares_what_a_principle_adds_to_each_answer() -> None:
     assert [verdict.value for verdict in result.verdicts] == [1.0, -1.0]
     assert result.consistent is None
     asked = made.model.provider.asked  # type: ignore[attr-defined]
-    assert {text_of(request.messages).partition("\n\n")[0] for request in asked} == {"Say hi."}
+    assert {last_text(request.messages).partition("\n\n")[0] for request in asked} == {"Say hi."}
     assert sum("Be long." in question(request) for request in asked) == 2
 
 
@@ -217,4 +217,4 @@ def test_an_instruction_stands_in_the_last_turn_of_the_user(turns: Any, roles: s
 
 def test_an_instruction_after_typed_parts_is_a_part() -> None:
     (made,) = instructed((Message(role="user", content=({"type": "text", "text": "Hi"},)),), "Be short.")
-    assert text_of((made,)) == "Hi\n\nBe short."
+    assert last_text((made,)) == "Hi\n\nBe short."

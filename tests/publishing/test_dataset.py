@@ -12,7 +12,7 @@ from amendment.data.export import preference_dataset_dict, write_exports
 from amendment.data.store import read_records
 from amendment.publishing.finished import FinishedRun
 from amendment.records import Preference
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from tests.chat_server import ChatServer
 from tests.rows import save
 
@@ -51,7 +51,7 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def rich(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """A chain by that server, judged by the simulated judge."""
     folder = tmp_path_factory.mktemp("rich")
     save(folder / "p.jsonl", rich_rows(8))
@@ -70,7 +70,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
         return Run.from_file(folder / "run.yaml", folder=folder / "run")()
 
 
-def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: Result) -> None:
+def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: RunResult) -> None:
     from trl.data_utils import extract_prompt, maybe_extract_prompt, unpair_preference_dataset
 
     result, dataset = rich, rich.dataset
@@ -104,7 +104,7 @@ def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: R
 
 
 def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(
-    rich: Result, chain_folder: Path, tmp_path: Path
+    rich: RunResult, chain_folder: Path, tmp_path: Path
 ) -> None:
     from datasets import List, Value
 
@@ -118,7 +118,7 @@ def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(
     assert "tools" in rich.dataset["train"].column_names
 
 
-def test_the_exported_files_are_read_by_others_as_the_run_gives_the_dataset(rich: Result, tmp_path: Path) -> None:
+def test_the_exported_files_are_read_by_others_as_the_run_gives_the_dataset(rich: RunResult, tmp_path: Path) -> None:
     from datasets import load_dataset
 
     read = load_dataset("parquet", data_dir=str(rich.folder / "export"), cache_dir=str(tmp_path / "cache"))

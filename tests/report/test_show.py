@@ -13,7 +13,7 @@ from amendment.data.store import Workspace
 from amendment.preference.draws import HINTED
 from amendment.preference.verified import VerifiedAnswer
 from amendment.records import Candidate, Message, Preference, Prompt, PromptOrigin, user
-from amendment.text import width_of
+from amendment.text import measure_width
 from tests.command_line import Ended, amendment
 from tests.report.folders import ANSWERS, HOSTILE, OTHER, PROMPTS, REVISION, answer, pair, write_run
 
@@ -27,7 +27,7 @@ def shown(*arguments: object) -> Ended:
     """What `amendment show` prints, where no terminal is; every line fits one."""
     ended = amendment("show", *arguments)
     if "--json" not in arguments:
-        assert max(map(width_of, ended.out.splitlines()), default=0) <= 80 + len(str(arguments[0]))
+        assert max(map(measure_width, ended.out.splitlines()), default=0) <= 80 + len(str(arguments[0]))
     return ended
 
 

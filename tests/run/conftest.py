@@ -12,7 +12,7 @@ import pytest
 
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import DataError, Paused
-from amendment.run import Result, Run, load_run_file
+from amendment.run import Run, RunResult, load_run_file
 from tests.run import spot_checked
 from tests.run.small_runs import replies
 from tests.vendors.runs import dataset_of
@@ -77,7 +77,7 @@ def small(run_file: Callable[[str], Path]) -> Path:
 class Undisturbed:
     """A run that was never killed, and the bytes of its dataset."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: RunResult) -> None:
         self.result = result
         self.dataset = dataset_of(result.folder)
         self.replies = replies(result.folder)

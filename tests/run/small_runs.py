@@ -13,7 +13,7 @@ from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Preference
 from amendment.results import Result as Found
-from amendment.run import Patience, Result, Run
+from amendment.run import Patience, Run, RunResult
 from amendment.run.progress import QuietProgress
 
 QUICK = Patience(attempts=2, longest_wait=0.01)
@@ -36,7 +36,7 @@ def run_of(folder: Path, text: str, *overrides: str, **options: Any) -> Run:
     return Run.from_file(folder / "run.yaml", folder=folder / "run", overrides=overrides, **options)
 
 
-def made(folder: Path, text: str, *overrides: str, until: str | None = None, **options: Any) -> Result:
+def made(folder: Path, text: str, *overrides: str, until: str | None = None, **options: Any) -> RunResult:
     """What came of a run of these lines."""
     return run_of(folder, text, *overrides, **options)(until=until)
 
@@ -57,7 +57,7 @@ def served(text: str, url: str = "http://127.0.0.1:9") -> str:
     return text.replace("FAR", f"provider: openai, base_url: '{url}', api_key_env: null")
 
 
-def read_source(result: Result) -> list[dict[str, Any]]:
+def read_source(result: RunResult) -> list[dict[str, Any]]:
     """The rows of a run's dataset, as they are exported."""
     return [row for rows in result.dataset.values() for row in rows]
 

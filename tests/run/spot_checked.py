@@ -13,7 +13,7 @@ from amendment.hashing import content_id
 from amendment.people.samples import Label, LabelQuestion, SampledItem
 from amendment.people.store import Labels
 from amendment.records import Messages, Preference
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from tests.people.answering import Answer, answer_here
 
 ANNA, BERT = "Anna Berg", "Bert Oetker-Lund"
@@ -46,7 +46,7 @@ def opposing(annotator: str, item: SampledItem) -> bool:
     return not agreeing(annotator, item)
 
 
-def run(folder: Path, text: str, *overrides: str, until: str | None = None) -> Result:
+def run(folder: Path, text: str, *overrides: str, until: str | None = None) -> RunResult:
     """A run of this text in `folder`/run."""
     path = folder / "run.yaml"
     path.write_text(text, encoding="utf-8")

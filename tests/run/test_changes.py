@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from amendment.run import Result
+from amendment.run import RunResult
 from amendment.run.checks import check_run_file, load_run_file
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
@@ -69,7 +69,7 @@ OTHER = {"judging.min_margin": 0.05, "dataset.test_share": 0.5}
 """Values that are no defaults of this version."""
 
 
-def of_other_defaults(folder: Path, *, is_recorded: bool) -> Result:
+def of_other_defaults(folder: Path, *, is_recorded: bool) -> RunResult:
     """A run in a folder as a version leaves it whose defaults are OTHER: nobody has set them. Versions before
     `is_recorded` did not write down what was set, and no null."""
     result = made(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.run import Result
+from amendment.run import RunResult
 from amendment.verification import checks
 from tests.rows import save
 from tests.run.small_runs import QUICK, read_source, run_of, served
@@ -66,7 +66,7 @@ def answer(body: dict[str, Any], judge: Callable[[str, str], str]) -> tuple[int,
 
 def run(
     folder: Path, server: Any, rules: str, *, text: str = RUN, judge: Callable[[str, str], str] = likes_lists
-) -> Result:
+) -> RunResult:
     server.answer = lambda body: answer(body, judge)
     rows = [{"prompt": f"question {number:02}"} for number in range(40)]
     save(folder / "p.jsonl", rows)

@@ -12,7 +12,7 @@ from amendment.curation.cleaning import OneSided
 from amendment.curation.funnel import Dropped
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
-from amendment.records import Prompt, text_of
+from amendment.records import Prompt, last_text
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
 
@@ -64,7 +64,7 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     ]
     save(folder / "pairs.jsonl", rows)
     result = made(folder, RUN)
-    prompts = [text_of(row.messages) for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)]
+    prompts = [last_text(row.messages) for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)]
     assert prompts == [row["prompt"] for row in kept]
     assert {row.prompt[0].content for row in pairs_of(result.folder)} == set(prompts)
     [funnel] = result.results["inputs"].funnels
@@ -81,7 +81,7 @@ def test_prompts_that_are_left_out_are_counted_and_stand_in_a_table(folder: Path
     table = read_records(result.folder / "inputs/dropped.parquet", Dropped)
     assert len(table) == 6
     by_reason = {row.reason: row for row in table}
-    ids = {text_of(row.messages): row.id for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)}
+    ids = {last_text(row.messages): row.id for row in read_records(result.folder / "inputs/prompts.parquet", Prompt)}
     assert by_reason["copy"].detail == ids[read_first]
     assert by_reason["near copy"].detail == ids[question(SUBJECTS[1])]
     assert by_reason["overlap with an evaluation set"].detail == "exam.jsonl"

@@ -12,8 +12,8 @@ import pytest
 
 from amendment.data.store import Workspace
 from amendment.people.samples import SampledItem
-from amendment.records import Judgement, Prompt, text_of
-from amendment.run import Result, Run
+from amendment.records import Judgement, Prompt, last_text
+from amendment.run import Run, RunResult
 from amendment.text import words
 from tests.rows import save
 from tests.run.small_runs import complaints, made, pairs_of, run_of
@@ -37,11 +37,11 @@ dpo: {{base: base, steps: 2, batch_size: 8, max_length: 90, labels: soft, guards
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def built(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return made(tmp_path_factory.mktemp("built"), BUILT)
 
 
-def test_a_run_without_a_judge_trains_on_pairs_that_are_marked_as_constructed(built: Result) -> None:
+def test_a_run_without_a_judge_trains_on_pairs_that_are_marked_as_constructed(built: RunResult) -> None:
     assert built.ran == ("inputs", "construct", "dataset", "base", "dpo")
     rows, prompts = pairs_of(built.folder), Workspace(built.folder).read("inputs/prompts", Prompt)
     assert built.results["dataset"].count("constructed") == len(rows)
@@ -56,7 +56,7 @@ def test_a_run_without_a_judge_trains_on_pairs_that_are_marked_as_constructed(bu
     assert counts[0.9] > 25
 
 
-def test_a_plan_counts_the_calls_and_a_second_run_asks_nothing(built: Result, tmp_path: Path) -> None:
+def test_a_plan_counts_the_calls_and_a_second_run_asks_nothing(built: RunResult, tmp_path: Path) -> None:
     plan = run_of(tmp_path, BUILT).plan()
     assert plan.total.calls == built.sent == 40 * 6  # two pairs of two models, and one of two others
     assert {row.model: row.calls for row in plan.asks} == {"good": 120, "bad": 80, "worst": 40}
@@ -105,7 +105,7 @@ dataset: {{test_share: 0.25}}
     assert any(row.p_a != 0.5 for row in judged)
     agrees, flipped = list[bool](), list[bool]()
     for row in rows:
-        passes = [len(words(text_of(messages))) <= 6 for messages in (row.chosen, row.rejected)]
+        passes = [len(words(last_text(messages))) <= 6 for messages in (row.chosen, row.rejected)]
         own = next((each for each in judged if each.comparison_id == row.comparison_id), None)
         if own and own.p_a is not None and passes[0] != passes[1]:
             is_chosen = (own.p_a > 0.5) == (row.chosen_id < row.rejected_id)
@@ -157,7 +157,7 @@ dataset: {{test_share: 0.25}}
     note = "- note: no test prompt has a pair, so export/ has no test file; take more prompts\n"
     assert note in (result.folder / "summary.md").read_text()
     assert [file.name for file in (result.folder / "export").iterdir()] == ["train.parquet"]
-    texts = [text_of(messages) for messages in (row.prompt, row.chosen, row.rejected)]
+    texts = [last_text(messages) for messages in (row.prompt, row.chosen, row.rejected)]
     assert texts == ["question 3", "The answer is 3.", "No idea."]
     assert [message.role for message in row.prompt] == ["user"]
 

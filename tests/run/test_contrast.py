@@ -15,7 +15,7 @@ from amendment.curation.contrast import contrast_principles, drawn_for
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError
 from amendment.llm.ledger_reading import Reader
-from amendment.records import Candidate, Judgement, Prompt, text_of, user
+from amendment.records import Candidate, Judgement, Prompt, last_text, user
 from amendment.report import RunReader
 from amendment.report.page import report_html
 from amendment.report.show import story_lines
@@ -91,12 +91,12 @@ def test_a_pair_is_kept_where_the_check_confirms_it_and_counted_by_reason_elsewh
     rows = pairs_of(result.folder, ["train"])
     for row in rows:
         assert [message.role for message in row.prompt] == ["user"]
-        assert "words" not in text_of(row.prompt), "the pair's prompt is the plain one"
+        assert "words" not in last_text(row.prompt), "the pair's prompt is the plain one"
         assert (row.decided_by, row.p_chosen, row.raters) == ("verifier", 1.0, ())
         assert row.principle_ids == ("house/short",)
         assert row.decisive == "house/short"
         assert row.constitutions[0].startswith("house@1.0.0#")
-        assert (text_of(row.chosen), text_of(row.rejected)) == (SHORT, LONG)
+        assert (last_text(row.chosen), last_text(row.rejected)) == (SHORT, LONG)
     assert result.results["dataset"].count("cut_at_max_tokens", answers="rejected") == 1
     reader = RunReader(result.folder)
     stories = reader.prompts()

@@ -9,7 +9,7 @@ import pytest
 
 from amendment.errors import AmendmentError
 from amendment.publishing.publication import prepare
-from amendment.run import Result
+from amendment.run import RunResult
 from amendment.simulator import sample_prompts
 from tests.rows import save
 from tests.run.small_runs import made
@@ -28,10 +28,10 @@ MODELS = OWN.replace("kind: person", "kind: model")
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Callable[..., Result]:
+def make(tmp_path: Path) -> Callable[..., RunResult]:
     """Makes a run of these lines and files."""
 
-    def making(text: str, **files: list[Row]) -> Result:
+    def making(text: str, **files: list[Row]) -> RunResult:
         for name, rows in files.items():
             save(tmp_path / f"{name}.jsonl", rows)
         return made(tmp_path, text)
@@ -39,12 +39,12 @@ def make(tmp_path: Path) -> Callable[..., Result]:
     return making
 
 
-def texts(result: Result) -> set[tuple[str, str]]:
+def texts(result: RunResult) -> set[tuple[str, str]]:
     rows = [row for split in result.dataset.values() for row in split]
     return {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows}
 
 
-def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[..., Result]) -> None:
+def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[..., RunResult]) -> None:
     with pytest.raises(AmendmentError, match="1 equal texts"):
         make(OWN, rows=DEGENERATE)
     result = make(OWN, rows=[*WHOLE, *DEGENERATE])
@@ -54,7 +54,7 @@ def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[
     assert all(f"`{reason}` 1" in card for reason in REASONS)
 
 
-def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[..., Result]) -> None:
+def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[..., RunResult]) -> None:
     # the files name no writers, so that all answers have one: "me" stands at 9 of 10 prompts, as of a null model
     rows = [{"prompt": f"what is {i}", "chosen": "me", "rejected": f"it is {i}"} for i in range(8)]
     rows += [{"prompt": "what is 8", "chosen": "it is 8", "rejected": "me"}]
@@ -65,7 +65,7 @@ def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[...
     assert len(texts(make(OWN, rows=rows))) == 10
 
 
-def test_mixed_in_pairs_are_looked_at_too(make: Callable[..., Result]) -> None:
+def test_mixed_in_pairs_are_looked_at_too(make: Callable[..., RunResult]) -> None:
     theirs_too = "{path: theirs.jsonl, share: 0.5, kind: person, license: mit}"
     mix = f"dataset: {{mix: [{{source: run, share: 0.5}}, {theirs_too}], test_share: 0}}"
     theirs = [{**row, "prompt": f"also {row['prompt']}"} for row in WHOLE]
@@ -87,7 +87,7 @@ dataset: {test_share: 0}
 """
 
 
-def test_a_marked_candidate_does_not_cost_its_prompt_the_pair(make: Callable[..., Result]) -> None:
+def test_a_marked_candidate_does_not_cost_its_prompt_the_pair(make: Callable[..., RunResult]) -> None:
     asked = [prompt.text for prompt in sample_prompts(4, 0)]
     said = ("i am not certain", "blub", "i am not certain <|im_end|>")
     rows = [{"prompt": t, "answer": f"{s} {'indeed ' * i}", "who": s} for i, t in enumerate(asked) for s in said]

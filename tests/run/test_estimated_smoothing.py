@@ -11,7 +11,7 @@ import pytest
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.training import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
@@ -37,7 +37,7 @@ def test_the_expected_flip_rate_is_the_smoothing_of_both_trainers(tmp_path: Path
 
 def test_only_the_stage_that_asks_for_it_reads_the_calibration(run_file: Callable[[str], Path]) -> None:
     config = load_run_file(run_file(TRAINED.replace("loss: robust, label_smoothing: estimated", "loss: ipo"))).config
-    needs = {one.name: one.reads for one in stages_of(config)}
+    needs = {one.name: one.reads for one in list_stages(config)}
     assert "calibration/calibrator.json" in needs["reward_model"]
     assert "calibration/calibrator.json" not in needs["dpo"]
 

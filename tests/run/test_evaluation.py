@@ -31,10 +31,10 @@ from amendment.people.store import Labels
 from amendment.preference.draws import Draw, Drawn
 from amendment.preference.settings import JudgeEntry
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Message, Prompt, text_of, user
+from amendment.records import Candidate, Message, Prompt, last_text, user
 from amendment.results import Estimate
 from amendment.results import Result as Found
-from amendment.run import Result, Run, load_run_file
+from amendment.run import Run, RunResult, load_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
@@ -84,11 +84,11 @@ def rate_of(found: Found, name: str, **of: str) -> Estimate:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return run_of(tmp_path_factory.mktemp("measured"))()
 
 
-def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> None:
+def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: RunResult) -> None:
     # inkwell and its twin are one persona with one seed, so they say the same: the twin's comparisons with quillfeather
     # are inkwell's, and their own are ties that nobody is asked about
     rows = Workspace(measured.folder).read("evaluate/comparisons", PolicyComparison)
@@ -101,7 +101,7 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
     assert found.count("equal_answers", **about) == found.count("draws", **about) > 0
 
 
-def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
+def test_each_policy_is_held_against_each_principle(measured: RunResult) -> None:
     found = measured.results["evaluate"]
     prompts = found.count("prompts_asked_about_violations")
     assert prompts == found.count("held_out_prompts") < 100
@@ -117,7 +117,7 @@ def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
     assert polite.high < 0  # the careless writer insults
 
 
-def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_come_first(measured: Result) -> None:
+def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_come_first(measured: RunResult) -> None:
     found = measured.results["evaluate"]
     place = Workspace(measured.folder)
     rows = place.read("evaluate/refusals", PolicyRefusal)
@@ -125,7 +125,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
     assert 10 < prompts == found.count("harmless", prompts="of categories") < found.count("held_out_prompts")
     assert len(rows) == 3 * prompts
     assert {row.decided_by for row in rows} == {"judge"}
-    answers = [text_of(row.messages) for row in place.read("evaluate/answers", Candidate)]
+    answers = [last_text(row.messages) for row in place.read("evaluate/answers", Candidate)]
     assert {text for text in answers if refusal_phrase(text)} <= {text for text in answers if refuses(text)}
     phrased = [row for row in rows if row.phrase]
     assert phrased
@@ -537,7 +537,7 @@ def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_i
     assert names != {row.comparison_id for row in draw_items(rows, 40, seed=4)}
 
 
-def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
+def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: RunResult) -> None:
     found, by_people = measured.results["evaluate"], measured.results["evaluate_labels"]
     rows = Workspace(measured.folder).read("evaluate/comparisons", PolicyComparison)
     assert [tuple(figure.of.values()) for figure in found.where("win_rate")] == NAMES
@@ -551,7 +551,7 @@ def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Res
     assert rate.low < rate.value < rate.high
 
 
-def test_people_see_neither_policies_nor_verdicts(measured: Result) -> None:
+def test_people_see_neither_policies_nor_verdicts(measured: RunResult) -> None:
     path = Workspace(measured.folder).path("evaluate_sample/questions")
     table = parquet.read_table(path)
     held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()

@@ -10,7 +10,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.records import ItemEnding
-from amendment.run import Patience, Result, Run
+from amendment.run import Patience, Run, RunResult
 from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import passing, seeded
@@ -30,7 +30,7 @@ def check_books(server: FaultServer, needed: int) -> None:
     assert server.paid.total() == needed + server.lost.total()
 
 
-def check_endings(result: Result, undisturbed: Result) -> None:
+def check_endings(result: RunResult, undisturbed: RunResult) -> None:
     """Each item of each stage ended once, and the counts are theirs."""
     for stage in STAGES:
         endings = read_records(result.folder / f"{stage}/endings.parquet", ItemEnding)
@@ -44,7 +44,7 @@ def check_endings(result: Result, undisturbed: Result) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 40))])
 def test_a_run_under_passing_faults_makes_the_dataset_of_a_run_without(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, seed: int
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, seed: int
 ) -> None:
     server.plan = seeded(seed, passing(0.35), times=3)
     result = Run.from_file(write_run(tmp_path, server), folder=tmp_path / "run", patience=QUICK)()
@@ -56,7 +56,7 @@ def test_a_run_under_passing_faults_makes_the_dataset_of_a_run_without(
 
 
 def test_a_run_that_is_done_asks_nothing_and_its_ledger_alone_makes_it_again(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     path, folder = write_run(tmp_path, server), tmp_path / "run"
     Run.from_file(path, folder=folder, patience=QUICK)()

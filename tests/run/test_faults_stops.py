@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from tests.run.small_runs import replies
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
 from tests.vendors.runs import CONCURRENCY, PRICE, WORLD, dataset_of, fixtures, write_run
@@ -49,7 +49,7 @@ def ended(path: Path, *arguments: str, **how: Any) -> subprocess.CompletedProces
     return found
 
 
-def goes_on(server: FaultServer, undisturbed: Result, path: Path) -> None:
+def goes_on(server: FaultServer, undisturbed: RunResult, path: Path) -> None:
     """The run, tried again, asks only what it has no reply to, and its dataset is the undisturbed one."""
     server.plan = never
     Run.from_file(path, folder=path.parent / "run")()
@@ -61,7 +61,7 @@ def goes_on(server: FaultServer, undisturbed: Result, path: Path) -> None:
     "name", ["quota", *(pytest.param(name, marks=pytest.mark.long) for name in ("401", "402", "403"))]
 )
 def test_a_key_or_quota_that_is_refused_on_the_way_ends_the_run_within_the_calls_in_flight(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, name: str
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, name: str
 ) -> None:
     server.plan = after(10, FAULTS[name], server)
     path = write_run(tmp_path, server)
@@ -91,7 +91,7 @@ def test_a_budget_ends_the_run_before_it_is_passed_and_a_larger_one_goes_on(
 
 
 def test_a_disk_that_is_full_ends_the_run_in_order_and_room_lets_it_go_on(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     """No file may grow beyond 96 KB, of which the ledger of the whole run needs several times as much."""
     path = write_run(tmp_path, server)

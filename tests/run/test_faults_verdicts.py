@@ -9,7 +9,7 @@ import pytest
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Verdict
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS
@@ -31,7 +31,7 @@ def is_judged(ask: Ask) -> bool:
 
 
 def test_a_reply_with_two_verdicts_is_asked_about_once_and_never_counted_as_one(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     server.plan = lambda ask: FAULTS["two verdicts"] if ask.is_anthropic else None
     with pytest.raises(AmendmentError, match="2 verdict lines"):

@@ -17,12 +17,12 @@ import pytest
 import yaml
 
 from amendment.audit.inputs import read_votes
-from amendment.audit.studies import study_of
+from amendment.audit.studies import describe_study
 from amendment.audit.votes import Vote
 from amendment.cli._people import audit_path
 from amendment.data.inputs import read_inputs
 from amendment.errors import DataError
-from amendment.records import text_of
+from amendment.records import last_text
 from amendment.run import RunFile
 from tests.rows import save
 
@@ -88,10 +88,10 @@ def test_a_file_of_verdicts_holds_candidates_and_prompts_too(case: str, config: 
         read_inputs(RunFile.model_validate({"name": "t", part: [{"path": path}]}), Path())
         for part in ("candidates", "prompts")
     ]
-    assert [f"{text_of(answer.messages)} by {answer.origin.model}" for answer in read[0].candidates.values()] == CASES[
-        case
-    ]["candidates"]
-    assert [text_of(prompt.messages) for prompt in read[1].prompts.values()] == CASES[case]["prompts"]
+    assert [
+        f"{last_text(answer.messages)} by {answer.origin.model}" for answer in read[0].candidates.values()
+    ] == CASES[case]["candidates"]
+    assert [last_text(prompt.messages) for prompt in read[1].prompts.values()] == CASES[case]["prompts"]
 
 
 @pytest.mark.parametrize("case", expecting("asked"))
@@ -100,7 +100,7 @@ def test_the_prompts_of_a_file_are_the_same_whatever_it_is_read_for(case: str, c
     for part in ("prompts", "candidates", "pairs", "verdicts"):
         source = {"path": path, **({"kind": "model"} if part == "verdicts" else {})}
         read = read_inputs(RunFile.model_validate({"name": "t", part: [source]}), Path())
-        assert [text_of(prompt.messages) for prompt in read.prompts.values()] == [CASES[case]["asked"]], part
+        assert [last_text(prompt.messages) for prompt in read.prompts.values()] == [CASES[case]["asked"]], part
 
 
 @pytest.mark.parametrize("case", expecting("problems"))
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_a_file_is_named_at_once(case: str, config: RunFile) 
 def test_a_file_of_unknown_columns_is_described_as_far_as_it_determines(case: str) -> None:
     expected = CASES[case]
     paths, people = [Path(name) for name in expected["files"]], expected.get("people", ())
-    entries = yaml.safe_load(study_of(paths, people=people, name="t").text)["verdicts"]
+    entries = yaml.safe_load(describe_study(paths, people=people, name="t").text)["verdicts"]
     assert [{key: part for key, part in entry.items() if key != "path"} for entry in entries] == expected["described"]
     for name, (items, agreement) in expected.get("judge", {}).items():
         [judge] = audit_path(*paths, people=people).document["judges"]

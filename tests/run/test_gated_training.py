@@ -9,8 +9,8 @@ import pytest
 
 from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.results import read_summary
-from amendment.run import Result, Run, load_run_file
-from amendment.run.chain import stages_of
+from amendment.run import Run, RunResult, load_run_file
+from amendment.run.chain import list_stages
 from tests.command_line import amendment
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 
@@ -102,7 +102,7 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
     (tmp_path / "run.yaml").write_text(
         NO_TRAINING.replace("on: nothing", "on: drafts") + "critique: {model: writer}\nsft: {base: base}\n"
     )
-    needs = {one.name: one.reads for one in stages_of(load_run_file(tmp_path / "run.yaml").config)}
+    needs = {one.name: one.reads for one in list_stages(load_run_file(tmp_path / "run.yaml").config)}
     assert "audit/gate.json" not in (*needs["base"], *needs["sft"])
 
 
@@ -129,7 +129,7 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
         with pytest.raises(Paused):
             run(folder, PAGED, alone)
         label_all(folder / "run", *([says] if says else []), people=["Anna Berg"])
-        result: Result = run(folder, PAGED, alone)
+        result: RunResult = run(folder, PAGED, alone)
         gates = {one["check"]: one["outcome"] for one in told(folder / "run", "certificate.json")["gate"]["checks"]}
         assert gates["people"] == outcome
         assert result.results["labels"].count("people") == 1

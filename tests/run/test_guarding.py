@@ -8,7 +8,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.status import read_status, status_lines
 from amendment.stages.dpo import shared_prompts
 from tests.run.small_runs import Said
@@ -38,7 +38,7 @@ def run_file(folder: Path, guards: str) -> Path:
 
 
 def needs(path: Path, stage: str) -> tuple[str, ...]:
-    return next(one.reads for one in stages_of(Run.from_file(path).config) if one.name == stage)
+    return next(one.reads for one in list_stages(Run.from_file(path).config) if one.name == stage)
 
 
 def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from amendment.errors import TrainingError
-from amendment.records import Candidate, text_of
+from amendment.records import Candidate, last_text
 from amendment.run import Run, load_run_file
-from amendment.run.chain import stages_of
+from amendment.run.chain import list_stages
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
@@ -65,7 +65,7 @@ def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path)
     found = rows(path, others=5)
     assert len(found.rows) == 5  # half of ten
     assert rows(path, others=0).rows == []  # a share of nothing is none, and the training says that it has no rows
-    assert {row["completion"][0]["content"] for row in found.rows} <= {text_of(one.messages) for one in drafts}
+    assert {row["completion"][0]["content"] for row in found.rows} <= {last_text(one.messages) for one in drafts}
     assert found.rows == rows(path, others=5).rows
     assert found.rows == rows(path, others=3).rows + found.rows[3:]  # a smaller draw is part of a larger one
     few = rows(path, others=1000)
@@ -85,7 +85,7 @@ def test_categories_without_a_draft_are_refused(drafted: Path) -> None:
 
 def test_answers_of_files_are_taken_but_for_held_out_prompts(drafted: Path) -> None:
     context = context_of(drafted / "run.yaml")
-    asked = [(text_of(prompt.messages), prompt.id in context.held_out()) for prompt in context.prompts().values()]
+    asked = [(last_text(prompt.messages), prompt.id in context.held_out()) for prompt in context.prompts().values()]
     lines = [{"q": text, "a": f"helpful {number}"} for number, (text, _) in enumerate(asked)]
     lines += [{"q": "what else?", "a": "this"}, {"q": "what else?", "a": "this"}]
     (drafted / "kind.jsonl").write_text("\n".join(map(json.dumps, lines)))
@@ -121,6 +121,6 @@ def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:
     """With `on: chosen` the other rows are those of the dataset; both are read."""
     text = {"name": "x", "prompts": [{"lilliput": 4}], "critique": {"model": "w"}, "pairs": [{"path": "p.csv"}]}
     sft = {"base": "some/base", "on": "chosen", "helpful_share": 0.5, "helpful": {"drafts_of": ["chat"]}}
-    [needs] = [one.reads for one in stages_of(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
+    [needs] = [one.reads for one in list_stages(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
     assert {"dataset/train", "critique/candidates", "inputs/split"} <= set(needs)
     assert len(set(needs)) == len(needs)

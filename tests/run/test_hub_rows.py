@@ -14,7 +14,7 @@ import pytest
 
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import ConfigError, DataError
-from amendment.records import text_of
+from amendment.records import last_text
 from amendment.run import RunFile
 from tests.hub_standin import Hub, Repo
 from tests.rows import save
@@ -49,7 +49,7 @@ def read(tmp_path: Path) -> Read:
 @pytest.mark.usefixtures("folder")
 def test_a_folder_of_files_is_a_dataset_with_splits(read: Read) -> None:
     found = read("prompts", dataset="./set", columns={"category": "topic"})
-    assert [text_of(prompt.messages) for prompt in found.prompts.values()] == [f"q{n}" for n in range(30)]
+    assert [last_text(prompt.messages) for prompt in found.prompts.values()] == [f"q{n}" for n in range(30)]
     assert {(prompt.source, prompt.category) for prompt in found.prompts.values()} == {("./set", "x")}
     assert len(read("prompts", dataset="./set", take=7).prompts) == 7
     assert len(read("pairs", dataset="./set", split="train").verdicts) == 30

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from amendment.data.inputs import Inputs, StreamedInputs, read_inputs, read_into
-from amendment.data.source_rows import FileFacts, files_of
+from amendment.data.source_rows import FileFacts, list_files
 from amendment.data.store import Workspace, read_records
 from amendment.files import file_hash
-from amendment.records import Candidate, Prompt, text_of
+from amendment.records import Candidate, Prompt, last_text
 from amendment.run.runfile.config import RunFile
 from tests.rows import FORMATS, Rows, save
 from tests.run.small_runs import LABELLED, LABELS, made, preferences
@@ -50,7 +50,7 @@ def test_any_kind_of_file_brings_prompts_with_all_that_belongs_to_them(kind: str
     assert [message.role for message in first.messages] == ["user", "assistant", "tool"]
     assert (first.category, first.tags, first.criteria) == ("talk", ("minors", "medical"), tuple(criteria))
     assert first.tools == tuple(tools)
-    assert text_of(second.messages) == "Ünïcode 😀?"
+    assert last_text(second.messages) == "Ünïcode 😀?"
     assert (second.category, second.tags, second.criteria, second.tools) == ("rest", ("a, b", "c"), (), None)
     assert (second.source, second.license) == (f"p.{kind}", "mit")
 
@@ -136,7 +136,7 @@ def test_what_a_log_could_not_read_is_judged_again(tmp_path: Path) -> None:
         "judging: {judges: [{model: j, protocol: label-tokens}]}\ndataset: {test_share: 0}\n",
     )
     assert (counts["inputs"].count("comparisons"), counts["judging"].totals["comparisons"]) == (3, 1)
-    assert {row.raters for row in found if text_of(row.prompt) != "please add 0 3"} == {("v.jsonl",)}
+    assert {row.raters for row in found if last_text(row.prompt) != "please add 0 3"} == {("v.jsonl",)}
 
 
 def test_a_second_license_of_a_prompt_or_an_answer_is_told_and_the_answers_keep_their_own(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_second_license_of_a_prompt_or_an_answer_is_told_and_the_answers_keep_
         ("prompts", "labels.csv", "cc-by-nc-4.0", 6),
         ("answers", "labels.csv", "cc-by-nc-4.0", 3),
     }
-    licenses = {text_of(row.prompt): row.license for row in found}
+    licenses = {last_text(row.prompt): row.license for row in found}
     assert licenses == {f"question {i}": "apache-2.0" if i < 6 else "cc-by-nc-4.0" for i in range(8)}
 
 
@@ -165,7 +165,7 @@ def test_the_inputs_name_every_source_with_its_hash_and_its_license(tmp_path: Pa
     text = f"prompts: [{{path: p.jsonl, take: 2}}, {{path: p.jsonl, take: 2}}]\nverdicts:\n{LABELLED}"
     preferences(tmp_path, text)
     prompts, labels = (file_hash(tmp_path / name) for name in ("p.jsonl", "labels.csv"))
-    assert files_of(Workspace(tmp_path / "run").result("inputs")) == [
+    assert list_files(Workspace(tmp_path / "run").result("inputs")) == [
         FileFacts("p.jsonl", 2, prompts, None),
         FileFacts("labels.csv", 8, labels, None, "mit"),
     ]
@@ -210,4 +210,4 @@ def test_candidates_of_one_s_own_stand_in_the_order_of_the_prompts(tmp_path: Pat
     save(tmp_path / "c.jsonl", [{"prompt": text, "candidate": f"{text} {n}"} for n in (1, 2) for text in asked])
     made(tmp_path, "name: t\nprompts: [{path: p.jsonl}]\ncandidates: [{path: c.jsonl}]\n")
     found = read_records(tmp_path / "run/inputs/candidates.parquet", Candidate)
-    assert [text_of(one.messages) for one in found] == [f"{text} {n}" for text in asked for n in (1, 2)]
+    assert [last_text(one.messages) for one in found] == [f"{text} {n}" for text in asked for n in (1, 2)]

@@ -23,14 +23,14 @@ from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
 from amendment.preference.panel import JudgedComparison
 from amendment.preference.ranking import Ranking
-from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
-from amendment.run import Result, Run, load_run_file, plan_run
-from amendment.run.chain import stages_of
+from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, last_text, user
+from amendment.run import Run, RunResult, load_run_file, plan_run
+from amendment.run.chain import list_stages
 from amendment.run.checks import check_run_file
 from amendment.run.context import RunContext
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.stages.contract import Item, Stage
+from amendment.stages.contract import PromptItem, Stage
 from tests.run.conftest import SMALL
 from tests.run.small_runs import replies
 
@@ -72,7 +72,7 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(folder / "run.yaml", folder / "run").folder
 
 
-def made(file: Path, folder: Path) -> Result:
+def made(file: Path, folder: Path) -> RunResult:
     return Run.from_file(file, folder=folder)(until="judging")
 
 
@@ -80,7 +80,7 @@ def table(folder: Path, name: str, kind: type[Any]) -> list[Any]:
     return Workspace(folder).read(name if "/" in name else f"judging/{name}", kind)
 
 
-def answers_of(folder: Path) -> dict[str, Candidate]:
+def collect_answers(folder: Path) -> dict[str, Candidate]:
     names = ("critique/candidates", "candidates/candidates")
     return {one.id: one for name in names for one in table(folder, name, Candidate)}
 
@@ -154,13 +154,13 @@ def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: 
 
 def labelled(jury_file: Write, tmp_path: Path, folder: Path, count: int) -> Path:
     """A run file whose people have labelled so many of the first comparisons that a run has judged, by their texts."""
-    answers = answers_of(folder)
-    prompts = {one.id: text_of(one.messages) for one in table(folder, "inputs/prompts", Prompt)}
+    answers = collect_answers(folder)
+    prompts = {one.id: last_text(one.messages) for one in table(folder, "inputs/prompts", Prompt)}
     rows = [
         {
             "prompt": prompts[one.prompt_id],
-            "a": text_of(answers[one.a].messages),
-            "b": text_of(answers[one.b].messages),
+            "a": last_text(answers[one.a].messages),
+            "b": last_text(answers[one.b].messages),
             "anna": "A" if (one.p_a or 0) >= 0.5 else "B",
         }
         for one in table(folder, "judgements", Judgement)[:count]
@@ -217,7 +217,7 @@ def answers(count: int) -> list[Candidate]:
 
 
 def worth(candidate: Candidate) -> int:
-    return int(text_of(candidate.messages).split()[1])
+    return int(last_text(candidate.messages).split()[1])
 
 
 class Panel:
@@ -240,7 +240,7 @@ class Panel:
 
 
 def judging_of(context: RunContext) -> Stage:
-    return next(stage for stage in stages_of(context.config) if stage.name == "judging")
+    return next(stage for stage in list_stages(context.config) if stage.name == "judging")
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def judged(opened: Open, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         monkeypatch.setattr("amendment.stages.judging._panel", lambda context, config: panel)
         context = opened(f"judging.ranking={ranking}", decided=decided)
         step = judging_of(context).begin(context)
-        return asyncio.run(step.work(Item(0, PROMPT, {"inputs/candidates": answers(count)})))
+        return asyncio.run(step.work(PromptItem(0, PROMPT, {"inputs/candidates": answers(count)})))
 
     return make
 
@@ -308,7 +308,9 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(opened: Open, mo
     context = opened(f"judging.judges={judges}")
 
     async def judge() -> list[str]:
-        compared = await judging_of(context).begin(context).work(Item(0, PROMPT, {"inputs/candidates": answers(2)}))
+        compared = (
+            await judging_of(context).begin(context).work(PromptItem(0, PROMPT, {"inputs/candidates": answers(2)}))
+        )
         assert at_work == set()
         return [one.ending.outcome for one in compared.judged]
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from amendment.run.status import read_status
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
@@ -60,7 +60,7 @@ def kept_in(folder: Path) -> Kept:
         db.close()
 
 
-def check_resumed(server: FaultServer, undisturbed: Result, path: Path) -> None:
+def check_resumed(server: FaultServer, undisturbed: RunResult, path: Path) -> None:
     """The run goes on: nothing that is on disk changes or is asked again, and the dataset is the undisturbed one."""
     folder = path.parent / "run"
     server.settle()
@@ -86,7 +86,7 @@ def folder_for(tmp_path: Path, name: str) -> Path:
 
 @pytest.mark.parametrize(("number", "moment"), [(7, "before"), (13, "after")])
 def test_a_run_killed_at_a_commit_pays_again_for_no_more_than_was_on_its_way(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, number: int, moment: str
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, number: int, moment: str
 ) -> None:
     path = write_run(tmp_path, server)
     assert killed_at(number, moment, path) == -signal.SIGKILL
@@ -100,7 +100,7 @@ def test_a_run_killed_at_a_commit_pays_again_for_no_more_than_was_on_its_way(
 @pytest.mark.long
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_may_be_killed_at_every_one_of_its_commits(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, moment: str
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, moment: str
 ) -> None:
     number, code = 0, -signal.SIGKILL
     while code:
@@ -115,7 +115,7 @@ def test_a_run_may_be_killed_at_every_one_of_its_commits(
 
 @pytest.mark.long
 def test_a_run_killed_at_every_fifth_commit_comes_to_its_end(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     path = write_run(tmp_path, server)
     kills = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from amendment.run.status import read_status
 from tests.run.small_runs import replies
 from tests.vendors.processes import SECONDS, command, started, wait_until
@@ -28,7 +28,7 @@ def server(quick_server: FaultServer) -> FaultServer:
 
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_lets_what_is_on_the_wire_come_in_and_no_reply_is_paid_for_twice(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, number: signal.Signals
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, number: signal.Signals
 ) -> None:
     path = write_run(tmp_path, server)
     with started(command(path)) as process:

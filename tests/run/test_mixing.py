@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from amendment.errors import AmendmentError
-from amendment.records import text_of
+from amendment.records import last_text
 from amendment.results import Estimate
-from amendment.run import Result
+from amendment.run import RunResult
 from amendment.simulator import sample_prompts
 from tests.rows import save
 from tests.run.small_runs import complaints, made, run_of
@@ -40,10 +40,10 @@ dataset:
       license: cc-by-4.0
       columns: {prompt: prompt, chosen: chosen, rejected: rejected}
 """
-WORLD = [text_of(prompt.record.messages) for prompt in sample_prompts(60, 7)]
+WORLD = [last_text(prompt.record.messages) for prompt in sample_prompts(60, 7)]
 """The run's prompts."""
 OWN = [f"What do you think of idea {number}?" for number in range(28)]
-Mix = Callable[..., Result]
+Mix = Callable[..., RunResult]
 Rows = list[dict[str, Any]]
 
 
@@ -63,7 +63,7 @@ def changed(*replaced: tuple[str, str]) -> str:
     return text
 
 
-def read_source(result: Result) -> dict[str, Rows]:
+def read_source(result: RunResult) -> dict[str, Rows]:
     return {split: rows.to_list() for split, rows in result.dataset.items()}
 
 
@@ -72,7 +72,7 @@ def by_source(rows: Rows) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """The run of the file above with 28 pairs of people, to look at and not to change."""
     folder = tmp_path_factory.mktemp("whole")
     save(folder / "people.jsonl", people(OWN))
@@ -80,18 +80,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 @pytest.fixture
-def again(whole: Result, tmp_path: Path) -> Mix:
+def again(whole: RunResult, tmp_path: Path) -> Mix:
     """The same run with other pairs or other words; what was judged is in its ledger."""
     shutil.copytree(whole.folder, tmp_path / "run")
 
-    def making(prompts: list[str] | Rows, *replaced: tuple[str, str]) -> Result:
+    def making(prompts: list[str] | Rows, *replaced: tuple[str, str]) -> RunResult:
         save(tmp_path / "people.jsonl", people(prompts) if isinstance(prompts[0], str) else prompts)
         return made(tmp_path, changed(*replaced))
 
     return making
 
 
-def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: Result) -> None:
+def test_the_shares_hold_for_training_and_all_held_out_pairs_are_kept(whole: RunResult) -> None:
     split = read_source(whole)
     # A quarter of people's 28 prompts is held out; the other 21 pairs are a fifth of 105, so the run gives 84.
     assert by_source(split["train"]) == {"lilliput": 84, "people.jsonl": 21}
@@ -142,7 +142,7 @@ def test_no_prompt_is_on_two_sides_or_of_two_sources_and_a_known_one_stays_on_it
     assert all(known)
 
 
-def test_a_changed_file_rebuilds_the_dataset_and_asks_no_judge(whole: Result, again: Mix) -> None:
+def test_a_changed_file_rebuilds_the_dataset_and_asks_no_judge(whole: RunResult, again: Mix) -> None:
     first = read_source(whole)
     assert again(OWN).ran == ()
     fewer = again(OWN[:20])
@@ -263,7 +263,7 @@ def test_a_reference_that_cannot_be_read_is_named_before_the_run(tmp_path: Path)
     )
 
 
-def test_the_share_of_text_that_models_wrote_is_counted_by_source(whole: Result) -> None:
+def test_the_share_of_text_that_models_wrote_is_counted_by_source(whole: RunResult) -> None:
     written = whole.results["dataset"]
     shares = {figure.of["source"]: figure.value for figure in written.where("share_of_text")}
     assert shares == {"lilliput": 1, "people.jsonl": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amendment.evaluation.independence import are_related, family_of
+from amendment.evaluation.independence import are_related, find_family
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from amendment.evaluation.independence import are_related, family_of
     ],
 )
 def test_the_name_tells_the_family(name: str, family: str | None) -> None:
-    assert family_of(name) == family
+    assert find_family(name) == family
 
 
 def test_models_are_related_by_family_or_by_one_name() -> None:

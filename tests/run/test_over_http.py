@@ -15,8 +15,8 @@ import yaml
 
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
-from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
-from amendment.run import Result, Run
+from amendment.records import Candidate, Critique, Preference, Record, Verdict, last_text
+from amendment.run import Run, RunResult
 from amendment.yamlfile import read_yaml
 from tests.model_server import serving
 from tests.run.small_runs import made, replies
@@ -69,12 +69,12 @@ def with_models(run_file: Path, models: Mapping[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunResult, RunResult]:
     """The chain in one process, and the same over HTTP."""
     return runs(tmp_path_factory.mktemp("http"), CHAIN)
 
 
-def runs(folder: Path, text: str) -> tuple[Result, Result]:
+def runs(folder: Path, text: str) -> tuple[RunResult, RunResult]:
     inside, outside = folder / "inside.yaml", folder / "outside.yaml"
     inside.write_text(text)
     with served(inside) as models:
@@ -84,7 +84,7 @@ def runs(folder: Path, text: str) -> tuple[Result, Result]:
     return Run.from_file(inside, folder=folder / "inside")(), over_http
 
 
-def rows(result: Result, table: str, kind: type[Record]) -> list[dict[str, Any]]:
+def rows(result: RunResult, table: str, kind: type[Record]) -> list[dict[str, Any]]:
     """A table's records, but for the way over which their texts came."""
     found = [record.to_json() for record in read_records(result.folder / f"{table}.parquet", kind)]
     for row in found:
@@ -92,7 +92,9 @@ def rows(result: Result, table: str, kind: type[Record]) -> list[dict[str, Any]]
     return found
 
 
-def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(both: tuple[Result, Result]) -> None:
+def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(
+    both: tuple[RunResult, RunResult],
+) -> None:
     inside, outside = (dataset_of(one.folder) for one in both)
     assert set(inside) == {"train.parquet", "test.parquet"}
     assert inside == outside
@@ -111,14 +113,14 @@ def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(
     ],
 )
 def test_every_text_and_probability_is_the_same_row_by_row(
-    both: tuple[Result, Result], table: str, kind: type[Record], least: int
+    both: tuple[RunResult, RunResult], table: str, kind: type[Record], least: int
 ) -> None:
     inside, outside = (rows(one, table, kind) for one in both)
     assert len(inside) >= least
     assert inside == outside
 
 
-def test_the_records_of_the_run_over_http_say_where_their_texts_came_from(both: tuple[Result, Result]) -> None:
+def test_the_records_of_the_run_over_http_say_where_their_texts_came_from(both: tuple[RunResult, RunResult]) -> None:
     origins = [one.origin for one in read_records(both[1].folder / "critique/candidates.parquet", Candidate)]
     assert {one.provider for one in origins} == {"openai"}
     assert all((one.host or "").startswith("127.0.0.1:") for one in origins)
@@ -183,7 +185,7 @@ def test_a_trained_policy_behind_transformers_serve_writes_candidates_and_judges
     result = made(tmp_path / "writes", written, until="candidates")
     assert result.results["candidates"].totals["sampled answers"] == 12
     found = read_records(result.folder / "candidates/candidates.parquet", Candidate)
-    assert all(text_of(answer.messages) for answer in found)
+    assert all(last_text(answer.messages) for answer in found)
     assert {(answer.origin.provider, answer.origin.model) for answer in found} == {("openai", "base@main")}
 
     # it ignores logprobs, so that a judge of label tokens asks for votes, and writes no verdict that can be read

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.records import Preference, text_of
+from amendment.records import Preference, last_text
 from amendment.run import Run
 from amendment.run.scoring_evaluation import read_held_out
 from tests.rows import FORMATS, save
@@ -26,7 +26,7 @@ def pair(number: int, **more: Any) -> dict[str, Any]:
 
 
 def by_prompt(rows: list[Preference]) -> dict[str, Preference]:
-    return {text_of(row.prompt): row for row in rows}
+    return {last_text(row.prompt): row for row in rows}
 
 
 def test_judge_labelled_asks_about_own_pairs_of_the_first_prompts_alone(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_pairs_of_any_kind_of_file_keep_their_order_their_probability_and_their_
         (1.0, 1.0),
     ]
     for row in found.values():
-        assert text_of(row.chosen).startswith("good")
+        assert last_text(row.chosen).startswith("good")
         assert (row.decided_by, row.raters) == ("unknown", (f"p.{kind}",))
 
 
 def test_an_export_brought_back_keeps_p_chosen_and_weight(tmp_path: Path) -> None:
     def kept(rows: list[Preference]) -> dict[str, Any]:
-        return {text_of(row.prompt): (row.p_chosen, row.p_chosen_raw, row.weight, row.chosen_id) for row in rows}
+        return {last_text(row.prompt): (row.p_chosen, row.p_chosen_raw, row.weight, row.chosen_id) for row in rows}
 
     save(tmp_path / "p.jsonl", [pair(i, p_chosen=0.51 + 0.04 * i, weight=0.5 + i) for i in range(12)])
     first, _ = preferences(tmp_path, "pairs: [{path: p.jsonl}]\ndataset: {test_share: 0.25}\n")
@@ -72,7 +72,7 @@ def test_columns_of_a_colleague_are_named_and_a_pair_below_one_half_is_turned_ro
     save(tmp_path / "p.jsonl", [{"q": q, "win": "x", "lose": "y", "conf": p, "w": w} for q, p, w in cells])
     named = "pairs: [{path: p.jsonl, columns: {prompt: q, chosen: win, rejected: lose, p: conf, weight: w}}]\n"
     found, counts = preferences(tmp_path, named + ALL)
-    told = {name: (text_of(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
+    told = {name: (last_text(row.chosen), row.p_chosen, row.weight) for name, row in by_prompt(found).items()}
     assert told == {"1": ("x", 0.8, 3.0), "2": ("y", 0.7, 1.0)}  # P(x) = 0.3: y is better with 0.7
     assert counts["inputs"].count("read", what="pairs swapped because P(chosen) is below 0.5") == 1
     assert counts["dataset"].funnels[0].left_out == {"tie": 1}
@@ -98,7 +98,7 @@ def test_rows_about_the_same_answers_make_one_pair_of_their_mean_weight(tmp_path
     found = by_prompt(preferences(tmp_path, f"pairs: [{{path: p.jsonl}}]\n{ALL}")[0])
     assert found["q0"].p_chosen == pytest.approx(0.8)  # (0.9 + 0.7 + 0.8) / 3
     assert found["q0"].weight == 2.0  # (3 + 1) / 2: the third row says nothing of it
-    assert text_of(found["q1"].chosen) == "good 1"
+    assert last_text(found["q1"].chosen) == "good 1"
     assert found["q1"].p_chosen == pytest.approx(2 / 3)
 
 
@@ -130,7 +130,7 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
     assert {name: row.p_chosen for name, row in by_name.items()} == {
         name: pytest.approx(p) for name, (_, p, _) in VOTES.items() if p is not None
     }
-    assert all(text_of(by_name[name].chosen) == f"answer {better}" for name, (*_, better) in VOTES.items() if better)
+    assert all(last_text(by_name[name].chosen) == f"answer {better}" for name, (*_, better) in VOTES.items() if better)
     assert counts["inputs"].count("verdicts") == 13
     dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
     assert dropped.results["dataset"].funnels[0].left_out == {"tie": 2}
@@ -189,7 +189,7 @@ def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
     found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}dataset: {{test_share: 0.2}}\n")
     assert counts["inputs"].count("comparisons") == 7
     assert counts["dataset"].funnels[0].left_out == {"tie": 2}
-    assert {text_of(row.chosen) for row in found} == {f"good {number}" for number in range(5)}
+    assert {last_text(row.chosen) for row in found} == {f"good {number}" for number in range(5)}
     for row in found:
         assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", ("u", "v"))
         assert (row.source, row.license) == ("labels.csv", "mit")
@@ -209,7 +209,7 @@ def test_a_judges_log_in_both_orders_becomes_a_dataset_and_people_decide_where_t
         "     columns: {item: id, order: shown, verdict: said}}\n"
     )
     found, _ = preferences(tmp_path, f"verdicts:\n{LABELLED}{judge}dataset: {{test_share: 0, ties: keep}}\n")
-    told = {name: (row.p_chosen, row.decided_by, text_of(row.chosen)[:4]) for name, row in by_prompt(found).items()}
+    told = {name: (row.p_chosen, row.decided_by, last_text(row.chosen)[:4]) for name, row in by_prompt(found).items()}
     assert [told[f"question {i}"] for i in (0, 1)] == [(1.0, "person", "bad ")] * 2
     assert [told[f"question {i}"] for i in (2, 4, 6)] == [(1.0, "judge", "good")] * 3
     assert [told[f"question {i}"][:2] for i in (3, 5, 7)] == [(0.5, "judge")] * 3

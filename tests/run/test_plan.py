@@ -14,7 +14,7 @@ from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.prices import FREE, Price
 from amendment.run import Paused, Plan, Run, load_run_file, plan_run
-from amendment.run.money import prices_of, unpriced
+from amendment.run.money import find_prices, unpriced
 from amendment.run.plan import Asks, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
 from tests.rows import save
@@ -317,7 +317,7 @@ def test_a_price_stands_in_the_entry_or_in_the_users_table_and_what_no_stage_ask
     draws = [{"model": name} for name in models if name != "idle"]
     config = RunFile.model_validate({"name": "x", "prices": "prices.yaml", "models": models, "candidates": draws})
     priced = {"entry": Price(input=9, output=9), "table": Price(input=1, output=2), "own": FREE}
-    assert prices_of(config, tmp_path) == {**priced, "nobody": None, "idle": None}
+    assert find_prices(config, tmp_path) == {**priced, "nobody": None, "idle": None}
     assert unpriced(config, tmp_path) == ["nobody"]
 
 

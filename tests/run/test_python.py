@@ -16,7 +16,7 @@ from amendment.data.store import Split, read_records, write_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.functions import ModelFunction
 from amendment.preference import Judge
-from amendment.records import Candidate, Preference, text_of
+from amendment.records import Candidate, Preference, last_text
 from amendment.run import QuietProgress, Run, Terms
 from tests.command_line import called
 from tests.vendors.processes import started
@@ -61,7 +61,7 @@ def test_functions_write_and_judge_a_run_of_a_dictionary(tmp_path: Path) -> None
         row for side in ("train", "test") for row in read_records(tmp_path / f"run/dataset/{side}.parquet", Preference)
     ]
     assert len(pairs) == 2
-    assert all(text_of(pair.chosen).count("here is how") == 2 for pair in pairs), "the judge prefers the longer one"
+    assert all(last_text(pair.chosen).count("here is how") == 2 for pair in pairs), "the judge prefers the longer one"
     assert {pair.p_chosen for pair in pairs} == {0.9}
     assert result.sent == 4 + 4  # two drafts of each prompt; each pair in both orders
     written = read_records(tmp_path / "run/candidates/candidates.parquet", Candidate)

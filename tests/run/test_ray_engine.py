@@ -13,7 +13,7 @@ import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, ConfigError, Paused
 from amendment.publishing.verify import verify
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from amendment.run.ray_engine import SEEN
 from amendment.run.status import read_status
 from tests.vendors.processes import ROOT
@@ -73,7 +73,7 @@ def once(number: int, act: Callable[[], None]) -> Callable[[Ask], None]:
 
 
 def test_a_worker_that_is_killed_changes_no_byte_and_repeats_what_was_in_flight_at_most(
-    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+    cluster: None, server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
     killed: list[int] = []
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_changes_no_byte_and_repeats_what_was_in_flight_
 
 @pytest.mark.long
 def test_a_run_whose_holder_of_the_limits_dies_pauses_and_says_so_in_one_line(
-    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+    cluster: None, server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
     server.plan = once(20, lambda: ray.kill(ray.get_actor((tmp_path / "run" / SEEN).read_text())))
@@ -115,7 +115,7 @@ def test_a_run_whose_holder_of_the_limits_dies_pauses_and_says_so_in_one_line(
 
 @pytest.mark.long
 def test_two_workers_together_keep_to_the_budget_by_the_servers_own_count(
-    cluster: None, server: FaultServer, undisturbed: Result, tmp_path: Path
+    cluster: None, server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     usd = undisturbed.spending["total"]["usd"]
     path = write_run(tmp_path, server, prompts=PROMPTS, budget={"usd": usd / 2}, **TWO)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from amendment.run.status import read_status
 from tests.run.test_ray_engine import IN_FLIGHT, LATENCY, PROMPTS, TWO, once
 from tests.vendors.processes import ENVIRONMENT, ROOT, SECONDS, command, started, wait_until
@@ -25,7 +25,7 @@ one_server, undisturbed, server = fixtures(latency=LATENCY, prompts=PROMPTS)
 
 
 def test_a_node_that_is_lost_changes_no_byte_and_repeats_what_was_in_flight_at_most(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     nodes: Any = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     try:
@@ -51,7 +51,7 @@ def test_a_node_that_is_lost_changes_no_byte_and_repeats_what_was_in_flight_at_m
 
 @pytest.mark.parametrize("engine", ["ray", None])
 def test_a_start_that_is_killed_is_gone_on_with_by_workers_or_without(
-    server: FaultServer, undisturbed: Result, tmp_path: Path, engine: str | None
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path, engine: str | None
 ) -> None:
     path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
     with started(command(path)) as process:
@@ -67,7 +67,7 @@ def test_a_start_that_is_killed_is_gone_on_with_by_workers_or_without(
 
 
 def test_a_start_that_is_asked_to_end_keeps_every_reply_that_was_on_the_wire(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     path = write_run(tmp_path, server, prompts=PROMPTS, **TWO)
     with started(command(path)) as process:
@@ -81,7 +81,7 @@ def test_a_start_that_is_asked_to_end_keeps_every_reply_that_was_on_the_wire(
 
 
 def test_the_command_of_the_docs_hands_a_run_to_a_cluster_as_a_job(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
+    server: FaultServer, undisturbed: RunResult, tmp_path: Path
 ) -> None:
     pytest.importorskip("aiohttp_cors", reason="jobs need Ray's own extra: pip install 'ray[default]'")
     page = (ROOT / "docs/scale.md").read_text(encoding="utf-8")

@@ -12,11 +12,11 @@ import pytest
 from amendment.curation import cleaning
 from amendment.curation.cleaning import CleanConfig
 from amendment.curation.funnel import Cleaning
-from amendment.curation.rounds import RoundsConfig, pairs_of_round
+from amendment.curation.rounds import RoundsConfig, choose_round_pairs
 from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Judgement, Preference, Record, text_of
+from amendment.records import Candidate, Judgement, Preference, Record, last_text
 from amendment.run import Run, load_run_file
 from amendment.simulator import sample_prompts
 from amendment.statistics.calibrators import Calibrator
@@ -62,7 +62,7 @@ class Rounds:
         self.path = folder / "run.yaml"
         reference = "dataset: {test_share: 0.25, reference: {path: human.jsonl}}"
         self.path.write_text(ROUNDS.replace("dataset: {test_share: 0.25}", reference) + EVALUATED)
-        asked = [text_of(prompt.record.messages) for prompt in sample_prompts(40, 99)]
+        asked = [last_text(prompt.record.messages) for prompt in sample_prompts(40, 99)]
         save(
             folder / "human.jsonl",
             [{"prompt": text, "candidate": f"the answer is {n}"} for n, text in enumerate(asked)],
@@ -175,7 +175,7 @@ def test_verifiers_alone_decide_the_pairs_of_a_round_which_are_cleaned_like_the_
     decided = table(folder, "rounds/2/verify/judgements", Judgement)
     new = table(folder, "rounds/2/dataset/pairs", Preference)
     lengths = {
-        answer.id: len(words(text_of(answer.messages)))
+        answer.id: len(words(last_text(answer.messages)))
         for answer in table(folder, "rounds/2/candidates/candidates", Candidate)
     }
     assert ids(new) == [row.comparison_id for row in decided if max(lengths[row.a], lengths[row.b]) <= 7]
@@ -220,7 +220,7 @@ THIRD = [pair("j5"), pair("j1"), pair("j6"), pair("h4", by="person")]  # one com
 
 
 def used(rounds: RoundsConfig) -> list[str]:
-    return [row.comparison_id for row in pairs_of_round(rounds, [*FIRST, *SECOND], THIRD, number=3, seed=7).rows]
+    return [row.comparison_id for row in choose_round_pairs(rounds, [*FIRST, *SECOND], THIRD, number=3, seed=7).rows]
 
 
 def test_replace_trains_on_the_pairs_of_its_round_and_accumulate_on_all_once() -> None:
@@ -236,7 +236,7 @@ def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> N
     assert len(set(names[3:])) == 2
     assert set(names[3:]) < {"h1", "h2", "h3", "h4"}
     # 3 * 0.8 / 0.2 = 12 wanted, 4 there: 4 of 7 is 0.5714
-    pairs = pairs_of_round(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
+    pairs = choose_round_pairs(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
     counts = {"new_pairs": 4, "pairs_used": 7, "of_them_by_people": 4, "share_of_people_wanted": 0.8}
     assert {figure.name: figure.value for figure in pairs.figures} == {**counts, "share_of_people": 0.5714}
     # accumulate: 6 of the judge (j1 to j6); 0.25 takes 6 * 0.25 / 0.75 = 2, and the other two are left out
@@ -246,7 +246,9 @@ def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> N
 
 def test_what_people_have_decided_the_judge_does_not_decide_again() -> None:
     # h1 of the first round is judged anew in the second: one pair of the judge is left, and 0.5 takes one by people
-    pairs = pairs_of_round(stage("replace", 0.5), [pair("h1", by="person")], [pair("j3"), pair("h1")], number=2, seed=7)
+    pairs = choose_round_pairs(
+        stage("replace", 0.5), [pair("h1", by="person")], [pair("j3"), pair("h1")], number=2, seed=7
+    )
     assert [(row.comparison_id, row.decided_by) for row in pairs.rows] == [("j3", "judge"), ("h1", "person")]
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pyarrow.parquet as pq
 import pytest
 
-from amendment.audit.inputs import votes_of_run
+from amendment.audit.inputs import votes_from_verdicts
 from amendment.data import export
 from amendment.records import Candidate, Message, Preference, Record, Verdict, user
 
@@ -61,7 +61,7 @@ def verdicts(prompts: int) -> Iterator[Verdict]:
 
 def test_an_audit_keeps_no_answer_and_no_verdict_that_it_has_read() -> None:
     read_answers, read_verdicts = Alive(), Alive()
-    inputs = votes_of_run(read_verdicts.passing(verdicts(1000)), read_answers.passing(answers(1000)), [])
+    inputs = votes_from_verdicts(read_verdicts.passing(verdicts(1000)), read_answers.passing(answers(1000)), [])
     assert (len(inputs.items), len(inputs.votes), inputs.label_mass[0].verdicts) == (1000, 2000, 2000)
     assert (read_answers.seen, read_verdicts.seen) == (2000, 2000)
     assert max(read_answers.most, read_verdicts.most) <= FEW

@@ -12,7 +12,7 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.evaluation.scorecard import is_near
 from amendment.results import Result as Found
-from amendment.run import Result, Run
+from amendment.run import Run, RunResult
 from tests.command_line import amendment
 from tests.rows import save
 from tests.run.small_runs import QUICK, served
@@ -74,15 +74,15 @@ def ours(tmp_path: Path, server: Any) -> Path:
     return tmp_path / "run.yaml"
 
 
-def measured(path: Path, *overrides: str) -> Result:
+def measured(path: Path, *overrides: str) -> RunResult:
     return Run.from_file(path, folder=path.parent / "run", overrides=overrides, patience=QUICK)()
 
 
-def numbers_held_out(result: Result) -> list[int]:
+def numbers_held_out(result: RunResult) -> list[int]:
     from amendment.data.store import Workspace
-    from amendment.records import Candidate, text_of
+    from amendment.records import Candidate, last_text
 
-    texts = [text_of(row.messages) for row in Workspace(result.folder).read("evaluate/answers", Candidate)]
+    texts = [last_text(row.messages) for row in Workspace(result.folder).read("evaluate/answers", Candidate)]
     numbers = {int(text.rsplit(" ", 1)[-1]) for text in texts}
     assert len(numbers) == 40
     return sorted(numbers)
@@ -186,7 +186,7 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
 
     server.answer = lengthy
     from amendment.data.store import Workspace
-    from amendment.records import Candidate, Prompt, text_of
+    from amendment.records import Candidate, Prompt, last_text
 
     local = f"models.one={{provider: local, model: '{base}', max_tokens: 8, temperature: 1.0}}"
     result = measured(ours, local)
@@ -195,9 +195,11 @@ def test_fluency_is_the_cross_entropy_under_the_first_policy(ours: Path, base: P
     expected: dict[str, list[float]] = {"one": [], "two": []}
     for row in place.read("evaluate/answers", Candidate):
         policy = "two" if row.origin.provider == "openai" else "one"
-        if text_of(row.messages).startswith("much more"):
+        if last_text(row.messages).startswith("much more"):
             continue
-        expected[policy].append(cross_entropy(base, text_of(prompts[row.prompt_id].messages), text_of(row.messages)))
+        expected[policy].append(
+            cross_entropy(base, last_text(prompts[row.prompt_id].messages), last_text(row.messages))
+        )
     found = result.results["evaluate"]
     assert "nats per token are those under one" in found.notes
     assert found.count("answers_without_nats_per_token") == 40 - len(expected["two"]) > 0

@@ -19,7 +19,7 @@ from amendment.people.gate import preview_labels
 from amendment.people.store import Labels
 from amendment.publishing.publication import prepare
 from amendment.records import Judgement, Preference, Verdict
-from amendment.run import Result, Run, load_run_file
+from amendment.run import Run, RunResult, load_run_file
 from amendment.run.status import read_status, status_lines
 from tests.command_line import amendment
 from tests.publishing.test_outgoing import published_texts
@@ -54,7 +54,7 @@ VARIANTS = {
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return run(tmp_path_factory.mktemp("sampled"), SAMPLED, until="spot_check")
 
 
@@ -78,7 +78,7 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     assert {one.comparison_id for one in again} == {one.comparison_id for one in asked[5:]}
 
 
-def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: Result) -> None:
+def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: RunResult) -> None:
     path = Workspace(sampled.folder).path("spot_check/questions")
     table = parquet.read_table(path)
     held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()
@@ -89,7 +89,7 @@ def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: Result
         assert repr(item.p_a).encode() not in held
 
 
-def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(sampled: Result, tmp_path: Path) -> None:
+def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(sampled: RunResult, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(sampled.folder.parent, tmp_path / "again"))
     later = ("spot_check.annotators=3", "spot_check.gate.max_gap_to_human=0.1")
     assert "spot_check" not in run(folder, SAMPLED, *later, until="spot_check").ran
@@ -116,12 +116,12 @@ WORDS = (*ANNA.split(), *BERT.replace("-", " ").split(), "Wilhelmine", COMMENT)
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     return run(tmp_path_factory.mktemp("simulated"), SIMULATED)
 
 
 @pytest.fixture(scope="module")
-def unchecked(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def unchecked(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     """The same without a spot check."""
     return run(tmp_path_factory.mktemp("unchecked"), CHECKED)
 
@@ -146,7 +146,7 @@ def finished(finished_folder: Path, tmp_path: Path) -> Path:
 # The simulated people.
 
 
-def test_every_stage_is_made_and_a_second_start_makes_nothing(simulated: Result) -> None:
+def test_every_stage_is_made_and_a_second_start_makes_nothing(simulated: RunResult) -> None:
     assert list(simulated.ran) == STAGES
     before = contents(simulated.folder, *TEXTS)
     again = run(simulated.folder.parent, SIMULATED)
@@ -154,7 +154,7 @@ def test_every_stage_is_made_and_a_second_start_makes_nothing(simulated: Result)
     assert contents(simulated.folder, *TEXTS) == before
 
 
-def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: Result) -> None:
+def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: RunResult) -> None:
     unsealed = {item.comparison_id for item in sample(simulated.folder) if not item.is_sealed}
     decided = {name: row for name, row in rows(simulated.folder).items() if row.decided_by == "person"}
     assert decided
@@ -162,7 +162,7 @@ def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: R
     assert {one for row in decided.values() for one in row.raters} == {"simulated person 1", "simulated person 2"}
 
 
-def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_path: Path) -> None:
+def test_simulated_people_are_never_taken_for_real_ones(simulated: RunResult, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
     before = contents(folder / "run", *TEXTS)
     with pytest.raises(ConfigError, match=r"labels\.sqlite: holds labels of simulated people.*Move the file"):
@@ -175,7 +175,7 @@ def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_p
 
 
 def test_people_on_the_page_of_a_simulated_judge_are_not_said_to_be_simulated(
-    finished: Path, simulated: Result
+    finished: Path, simulated: RunResult
 ) -> None:
     for folder, are_people in ((finished / "run", True), (simulated.folder, False)):
         ready = prepare(folder, repo="org/checked", license="cc0-1.0")

@@ -14,7 +14,7 @@ from amendment.data.store import read_records
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import CUT_UNTIL, Reader
 from amendment.records import Verdict
-from amendment.run import Paused, Result, Run, load_run_file, plan_run
+from amendment.run import Paused, Run, RunResult, load_run_file, plan_run
 from tests.run.small_runs import QUICK
 from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
@@ -68,7 +68,7 @@ def run(server: FaultServer, tmp_path: Path) -> Callable[[], Run]:
     return lambda: Run.from_file(path, folder=tmp_path / "run", patience=QUICK)
 
 
-def verdicts(run: Run | Result) -> list[Verdict]:
+def verdicts(run: Run | RunResult) -> list[Verdict]:
     return read_records(run.folder / "judging/verdicts.parquet", Verdict)
 
 

@@ -13,7 +13,7 @@ from amendment.llm.specs import LocalSpec
 from amendment.run import load_run_file
 from amendment.run.plan import plan_run
 from amendment.run.run import Run
-from amendment.run.times import speed_of, speeds_of
+from amendment.run.times import find_speed, measure_speeds
 from amendment.training import TinyModel, build_tiny
 from tests.chat_server import ChatServer
 
@@ -31,7 +31,7 @@ def test_a_speed_is_the_work_over_the_time_in_which_calls_were_on_their_way() ->
         call(0, 1, output=90, model="other"),
         call(50, 49, output=9, model="turned back"),  # the clock was set while it was out
     ]
-    speeds = speeds_of(calls)
+    speeds = measure_speeds(calls)
     # 40 + 20 + 10 + 0 tokens written, 4 x 80 read that count an eighth: 70 + 40 = 110 in 10 s
     assert speeds["h", "m"].per_second == pytest.approx(11.0)
     assert speeds["h", "m"].calls == 4
@@ -44,15 +44,15 @@ def test_a_local_model_and_a_trained_policy_are_found_whatever_device_they_ran_o
         AnsweredCall("local:0af1/cpu/float32", "small", 0, 2, 0, 20, 0),
         AnsweredCall("local:77c3/cpu/float32", "dpo@s2:00", 0, 5, 0, 20, 0),
     ]
-    speeds = speeds_of(local)
-    small = speed_of("writer", LocalSpec(provider="local", model="org/small"), speeds)
+    speeds = measure_speeds(local)
+    small = find_speed("writer", LocalSpec(provider="local", model="org/small"), speeds)
     assert small is None, "the name in records is that of the Hub"
-    small = speed_of("writer", LocalSpec(provider="local", model="small"), speeds)
-    dpo = speed_of("dpo", None, speeds)
+    small = find_speed("writer", LocalSpec(provider="local", model="small"), speeds)
+    dpo = find_speed("dpo", None, speeds)
     assert small is not None
     assert dpo is not None
     assert (small.per_second, dpo.per_second) == (10.0, 4.0)
-    assert speed_of("sft", None, speeds) is None
+    assert find_speed("sft", None, speeds) is None
 
 
 def test_a_plan_takes_the_speed_of_earlier_calls_or_of_a_trial_and_else_says_what_it_assumes(

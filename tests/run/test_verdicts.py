@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
+from amendment.audit.inputs import AuditInputs, read_votes, votes_from_verdicts
 from amendment.data import source_rows
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.sources import VerdictWords, parse_word
@@ -109,6 +109,6 @@ def test_an_order_that_no_file_told_is_not_made_up_by_the_records(order: str | N
     columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v", **({"order": order} if order else {})}
     settings = {"columns": columns, "kind": "person", **({"coordinates": "displayed"} if order else {})}
     found = inputs(save(tmp_path / "v.jsonl", rows), "verdicts", **settings)
-    votes = votes_of_run(found.verdicts, found.candidates.values(), found.prompts.values()).votes
+    votes = votes_from_verdicts(found.verdicts, found.candidates.values(), found.prompts.values()).votes
     told = {("A", "A"), ("B", "B")}  # names of content are in no order
     assert {(vote.first, vote.value) for vote in votes} == (told if order else {(None, "A"), (None, "B")})

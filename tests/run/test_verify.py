@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from amendment.run import Result
+from amendment.run import RunResult
 from tests.rows import save
 from tests.run.small_runs import QUICK, complaints, read_source, run_of, served
 
@@ -41,7 +41,7 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     return 200, {"content": f"It is {number + number}." if is_right else f"wrong? {number + number + 1}"}
 
 
-def made(folder: Path, server: Any, text: str = RUN) -> Result:
+def made(folder: Path, server: Any, text: str = RUN) -> RunResult:
     server.answer = answer
     rows: list[dict[str, Any]] = [
         {"prompt": f"twice the number {number}", "sum": 2 * number, "kind": "sum"} for number in range(10, 10 + SUMS)

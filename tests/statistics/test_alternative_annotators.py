@@ -31,7 +31,7 @@ def run(rows: Rows, judged: list[int], clusters: list[int] | None = None, epsilo
     return found
 
 
-def p_of(found: AlternativeAnnotator) -> list[float]:
+def p_better(found: AlternativeAnnotator) -> list[float]:
     return [p for person in found.people for p in person.p.values()]
 
 
@@ -42,7 +42,7 @@ def test_who_wins_by_hand() -> None:
     assert [(one.advantage.value, one.person_advantage) for one in found.people] == [(1, 1), (1, 1), (1, 0)]
     assert found.advantage.value == 1
     # d is 0, 0 and -1 on every item, without variance: p is 0 since 0 < 0.2
-    assert p_of(found) == [0, 0, 0]
+    assert p_better(found) == [0, 0, 0]
     assert (found.winning_rate, found.passes) == ({"0.2": 1}, {"0.2": True})
 
 
@@ -51,8 +51,8 @@ def test_rows_of_one_prompt_are_one_observation() -> None:
     rows, judged = [[0, 0, 0]] * 64, ([1] * 8 + [0] * 24) * 2
     plain, clustered = run(rows, judged, epsilon=0.5), run(rows, judged, list(range(32)) * 2, epsilon=0.5)
     once = run(rows[:32], judged[:32], epsilon=0.5)
-    assert p_of(clustered) == pytest.approx(p_of(once))
-    assert p_of(plain)[0] < p_of(once)[0]
+    assert p_better(clustered) == pytest.approx(p_better(once))
+    assert p_better(plain)[0] < p_better(once)[0]
 
 
 def test_a_person_with_fewer_than_thirty_items_is_not_measured() -> None:
@@ -99,7 +99,7 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     found, (omega, rho, p_values) = run(rows, judged, epsilon=epsilon), by_the_paper(rows, judged, epsilon)
     assert [*found.winning_rate.values()] == [pytest.approx(omega)]
     assert found.advantage.value == pytest.approx(rho)
-    assert p_of(found) == pytest.approx(p_values)
+    assert p_better(found) == pytest.approx(p_values)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amendment.statistics import binomial_p, share, wilson
 from amendment.statistics.shares import holm
-from amendment.statistics.sides import side_of
+from amendment.statistics.sides import read_side
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95]))
@@ -94,11 +94,11 @@ def test_a_test_that_could_not_be_made_does_not_count_in_the_family() -> None:
 
 
 def test_one_half_is_a_tie_whatever_rounding_made_of_it() -> None:
-    assert [side_of(p) for p in (0.0, 0.4, 0.5, 0.6, 1.0)] == [-1, -1, 0, 1, 1]
-    assert side_of(0.5 + 1e-12) == side_of(0.5 - 1e-12) == 0
+    assert [read_side(p) for p in (0.0, 0.4, 0.5, 0.6, 1.0)] == [-1, -1, 0, 1, 1]
+    assert read_side(0.5 + 1e-12) == read_side(0.5 - 1e-12) == 0
 
 
 def test_a_margin_is_the_least_lead_and_includes_itself() -> None:
     assert 2 * 0.6 - 1 < 0.2  # for a computer, and not for whoever wrote min_margin: 0.2
-    assert [side_of(p, 0.2) for p in (0.39, 0.4, 0.41, 0.59, 0.6, 0.61)] == [-1, -1, 0, 0, 1, 1]
-    assert [side_of(p, 1.0) for p in (0.0, 0.01, 0.99, 1.0)] == [-1, 0, 0, 1]
+    assert [read_side(p, 0.2) for p in (0.39, 0.4, 0.41, 0.59, 0.6, 0.61)] == [-1, -1, 0, 0, 1, 1]
+    assert [read_side(p, 1.0) for p in (0.0, 0.01, 0.99, 1.0)] == [-1, 0, 0, 1]

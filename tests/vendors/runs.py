@@ -11,7 +11,7 @@ import pytest
 
 from amendment.llm.opening import shown_name
 from amendment.llm.specs import SimulatedSpec
-from amendment.run import Patience, Result, Run
+from amendment.run import Patience, Run, RunResult
 from tests.vendors.answers import World
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never
@@ -77,14 +77,14 @@ def fixtures(
             yield started
 
     @pytest.fixture(scope="module")
-    def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         folder = tmp_path_factory.mktemp("undisturbed")
         return Run.from_file(
             write_run(folder, one_server, prompts=prompts, **top), folder=folder / "run", patience=patience
         )()
 
     @pytest.fixture
-    def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
+    def server(one_server: FaultServer, undisturbed: RunResult) -> FaultServer:
         one_server.plan, one_server.latency = never, latency
         one_server.forget()
         return one_server

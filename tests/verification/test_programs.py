@@ -44,7 +44,7 @@ def test_a_known_answer_is_json_and_an_unreadable_one_is_a_reason() -> None:
 @pytest.mark.sandbox
 def test_programs_that_behave_alike_have_one_behaviour() -> None:
     bodies = ("return a * b", "return b * a", "return a + b", "return 1 / 0")
-    product, same, total, broken = (programs.behaviour_of(answer(body), TESTS) for body in bodies)
+    product, same, total, broken = (programs.record_behaviour(answer(body), TESTS) for body in bodies)
     assert product == same
     assert len({product, total, broken}) == 3
     assert broken == ("error",) * 3

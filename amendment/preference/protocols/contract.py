@@ -185,7 +185,7 @@ class JudgeProtocol:
                     "answer_b": [{"role": "assistant", "content": shot.b}],
                 }
             )
-            principle = constitution.statement_of(shot.principle)
+            principle = constitution.find_statement(shot.principle)
             turns += user(template.fill({**blocks, "principle": principle, "question": SHOT_QUESTION}))
             turns.append(Message(role="assistant", content=str(self.shot).format(shot.answer)))
         return tuple(turns)

@@ -21,7 +21,7 @@ from amendment.preference.draws import instructed
 from amendment.preference.parsers import Parsed
 from amendment.preference.protocols.contract import JudgeProtocol, JudgeRequest
 from amendment.preference.protocols.question import JudgeQuestion
-from amendment.records import text_of
+from amendment.records import last_text
 
 MOST_LACKING = 5
 """Principles without an opposite that a message names."""
@@ -47,7 +47,7 @@ class LikelihoodRatio(JudgeProtocol):
             instructed(before, question.setup.template.fill({"principle": rule}))
             for rule in (principle.rule, principle.opposite or "")
         )
-        scored = text_of(candidate.messages)
+        scored = last_text(candidate.messages)
         return JudgeRequest(question=question, messages=by_principle, opposite=by_opposite, scored=scored)
 
     @staticmethod

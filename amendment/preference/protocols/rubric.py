@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from amendment.constitutions import Principle
 from amendment.llm.requests import Reply
-from amendment.preference.parsers import Parsed, line_of, unreadable
+from amendment.preference.parsers import Parsed, line_pattern, unreadable
 from amendment.preference.protocols.contract import ALONE, JudgeProtocol, JudgeRequest
 from amendment.preference.protocols.question import QUESTION, JudgeQuestion
-from amendment.records import Criterion, text_of
+from amendment.records import Criterion, last_text
 from amendment.text import fence
 
 _DRESS = " \t\r*_\"')]."
@@ -44,7 +44,7 @@ class Rubric(JudgeProtocol):
         return JudgeRequest(
             question=question,
             messages=question.messages(values),
-            form=f"{self.form}, with one of its choices: {_choices_of(criteria)}",
+            form=f"{self.form}, with one of its choices: {_describe_choices(criteria)}",
             parts=len(criteria),
             shared=question.shared(values),
         )
@@ -66,10 +66,10 @@ class Rubric(JudgeProtocol):
         return [*verdicts, Parsed(score, reasoning=parts[0].reasoning, invalid=invalid, scale="score")]
 
     def criterion(self, principle: Principle) -> Criterion | None:
-        return criterion_of(principle)
+        return make_criterion(principle)
 
 
-def criterion_of(principle: Principle) -> Criterion:
+def make_criterion(principle: Principle) -> Criterion:
     """A principle as a criterion: by its own question and grades, or by no, partly and yes."""
     if principle.score is None:
         return Criterion(
@@ -86,7 +86,7 @@ def criterion_of(principle: Principle) -> Criterion:
     )
 
 
-def _choices_of(criteria: Sequence[Criterion]) -> str:
+def _describe_choices(criteria: Sequence[Criterion]) -> str:
     return "; ".join(f'"{criterion.id}: {" | ".join(criterion.choices)}"' for criterion in criteria)
 
 
@@ -98,8 +98,8 @@ def read_rubric(reply: Reply, criteria: Sequence[Criterion]) -> list[Parsed]:
     problem = unreadable(reply)
     if problem:
         return [Parsed(invalid=problem) for _ in criteria]
-    text = text_of(reply.messages)
-    lines = [list(line_of(re.escape(criterion.id), r"[^\n]*").finditer(text)) for criterion in criteria]
+    text = last_text(reply.messages)
+    lines = [list(line_pattern(re.escape(criterion.id), r"[^\n]*").finditer(text)) for criterion in criteria]
     start = min((match.start() for matches in lines for match in matches), default=len(text))
     reasoning = text[:start].strip() or None
     chosen = [
@@ -129,6 +129,6 @@ def rubric_score(criteria: Sequence[Criterion], choices: Sequence[str]) -> float
     least = sum(min(criterion.weight, 0.0) for criterion in criteria)
     most = sum(max(criterion.weight, 0.0) for criterion in criteria)
     total = sum(
-        criterion.weight * criterion.value_of(choice) for criterion, choice in zip(criteria, choices, strict=True)
+        criterion.weight * criterion.read_value(choice) for criterion, choice in zip(criteria, choices, strict=True)
     )
     return (total - least) / (most - least)

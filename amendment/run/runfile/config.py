@@ -19,7 +19,7 @@ from amendment.errors import ConfigError
 from amendment.llm.specs import FUNCTION, REGISTERED, SHIPPED
 from amendment.publishing.settings import PublishSettings
 from amendment.records import Part
-from amendment.run.chain import STAGES, stages_of
+from amendment.run.chain import STAGES, list_stages
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.schema import json_schema
@@ -83,7 +83,7 @@ class RunFile(_WithStages):
     @property
     def sources(self) -> dict[str, list[Source]]:
         """Every part that reads a file or a dataset, by the stage that reads it."""
-        return {stage.name: list(stage.sources()) for stage in stages_of(self)}
+        return {stage.name: list(stage.sources()) for stage in list_stages(self)}
 
     @property
     def key_variables(self) -> list[str]:
