@@ -167,8 +167,8 @@ class Result(Record):
         return figure.value if is_measured else None  # type: ignore[union-attr, return-value]
 
     def changes(self, *names: str) -> Iterator[Change]:
-        """The measured figures of these names that are labelled `policy` and `less`: differences of the first to the
-        second."""
+        """Yield the measured figures of these names that are labelled `policy` and `less`: differences of the first to
+        the second."""
         for figure in self.figures:
             of, value = dict(figure.of), figure.value
             if figure.name in names and "less" in of and isinstance(value, Estimate) and not math.isnan(value.value):

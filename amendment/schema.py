@@ -37,7 +37,7 @@ class _Described(GenerateJsonSchema):
         return self._sharing(made, model, shared) if shared else made
 
     def _sharing(self, made: JsonSchemaValue, model: type[BaseModel], shared: list[type[BaseModel]]) -> JsonSchemaValue:
-        """The schema of a part that takes the keys of shared parts as they are: it refers to them."""
+        """Return the schema of a part that takes the keys of shared parts as they are: it refers to them."""
         above = [base for base in shared if base is not model]
         nearest = [base for base in above if not any(other is not base and issubclass(other, base) for other in above)]
         for base in nearest:
@@ -55,13 +55,13 @@ class _Described(GenerateJsonSchema):
 
 
 def _is_inherited(model: type[BaseModel], base: type[BaseModel], name: str) -> bool:
-    """True if no class between a model and its base says another thing of a field."""
+    """Return True if no class between a model and its base says another thing of a field."""
     nearer = model.__mro__[: model.__mro__.index(base)]
     return not any(name in inspect.get_annotations(kind) for kind in nearer)
 
 
 def _mapping(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """The schema of a mapping from known names, which its description explains."""
+    """Return the schema of a mapping from known names, which its description explains."""
     parts = schema["properties"]
     texts = [schema["description"], *(f"{name}: {part.get('description', '')}" for name, part in parts.items())]
     kinds = list({json.dumps(_kind(part), sort_keys=True): _kind(part) for part in parts.values()}.values())
@@ -74,7 +74,7 @@ def _mapping(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 
 def _kind(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """The type of a field without what belongs to the field alone."""
+    """Return the type of a field without what belongs to the field alone."""
     return {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
 
 

@@ -62,7 +62,7 @@ class LeftOut(NamedTuple):
 
     @property
     def why(self) -> str:
-        """All of them, by why: 150: 125 tied, 25 unreadable."""
+        """Return all of them, by why: 150: 125 tied, 25 unreadable."""
         reasons = [f"{many} {word}" for many, word in zip(self, ("tied", "unreadable"), strict=True) if many]
         return (reasons or ["0"])[0] if len(reasons) < 2 else f"{sum(self)}: {', '.join(reasons)}"
 
@@ -126,7 +126,7 @@ class RaterGroup:
 
 
 def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> Agreement | None:
-    """None where no item with a verdict has a majority of people."""
+    """Return None where no item with a verdict has a majority of people."""
     majority = data.majority[verdicts.item]
     has_majority = majority != NONE
     if not has_majority.any():
@@ -147,14 +147,14 @@ def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> 
 
 
 def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
-    """The share of people's verdicts that agree with the majority of the others, ties being a class; None where no item
-    has two people."""
+    """Return the share of people's verdicts that agree with the majority of the others, ties being a class; None where
+    no item has two people."""
     has_two = data.people.sum(1) > 1
     return share(with_others(data.people[has_two]), data.prompt[has_two], draws.level) if has_two.any() else None
 
 
 def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) -> AgainstPeople | None:
-    """A judge in the place of the person left out; None where no item that it was read on has two people."""
+    """Return a judge in the place of the person left out; None where no item that it was read on has two people."""
     counts = data.counted(verdicts)
     shared = (data.people.sum(1) > 1) & (counts.sum(1) > 0)
     if not shared.any():
@@ -187,7 +187,7 @@ def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampli
 
 
 def _within(data: AuditData, counts: Codes, rule: TieRule, draws: Resampling) -> Estimate:
-    """The share of each item's pairs of members who agree; nobody is paired with themselves."""
+    """Return the share of each item's pairs of members who agree; nobody is paired with themselves."""
     weight, score = (
         np.einsum("ik,kl,il->i", counts, table, counts) - np.einsum("ik,k->i", counts, np.diag(table))
         for table in (rule.weight, rule.score * rule.weight)
@@ -214,7 +214,7 @@ def agreement(
     *,
     invalid_is_wrong: bool = False,
 ) -> dict[str, Estimate]:
-    """The share of `verdicts` on `item` that agree with `reference`, by each rule, clustered by prompt.
+    """Return the share of `verdicts` on `item` that agree with `reference`, by each rule, clustered by prompt.
 
     Rows whose `reference` is absent or unreadable are left out; so are those whose verdict is unreadable, unless that
     counts as wrong.

@@ -61,7 +61,7 @@ class Unmatched:
 
 
 def alarms(data: AuditData, draws: Resampling) -> Alarms:
-    """Every rater with enough items in common with the others."""
+    """Return every rater with enough items in common with the others."""
     all_judges = data.verdicts.where(data.verdicts.rater >= len(data.persons))
     pool = data.people if data.persons else data.counted(all_judges)
     checked, raised = [], []
@@ -119,7 +119,7 @@ def _is_raised(alarm: Alarm) -> bool:
 
 
 def unmatched(data: AuditData) -> tuple[Unmatched, ...]:
-    """Every judge of which no item has a person's vote, readable or not, where both sides have enough items."""
+    """Return every judge of which no item has a person's vote, readable or not, where both sides have enough items."""
     verdicts = data.verdicts
     people = np.unique(verdicts.item[verdicts.rater < len(data.persons)])
     own = {rater.name: verdicts.of(number).item for number, rater in data.judges}

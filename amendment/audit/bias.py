@@ -64,8 +64,8 @@ def count_marks(text: str) -> dict[str, int]:
 def bias_table(
     data: AuditData, judge: str, calls: Verdicts, models: Mapping[str, str], draws: Resampling
 ) -> dict[str, FeatureBias]:
-    """One judge's row of every feature in which any of its items differ: length, marks of the answers, and self, which
-    is an answer whose writer has the judge's name or, where `models` gives it, the name of its model."""
+    """Return one judge's row of every feature in which any of its items differ: length, marks of the answers, and self,
+    which is an answer whose writer has the judge's name or, where `models` gives it, the name of its model."""
     marks = dict(data.marks)
     parts = [marks[name] for name in FORMAT if name in marks]
     columns = {LENGTH: data.length_difference, **({"format": np.sum(parts, axis=0)} if parts else {}), **marks}
@@ -78,14 +78,14 @@ def bias_table(
 
 
 def longer_by_majority(data: AuditData, items: Codes, draws: Resampling) -> Estimate:
-    """The share of decided majorities of people for the longer answer, of these items; each counts once."""
+    """Return the share of decided majorities of people for the longer answer, of these items; each counts once."""
     longer, items = _more(data.length_difference), np.unique(items)
     items = items[_decides(data.majority[items]) & _decides(longer[items])]
     return share(data.majority[items] == longer[items], data.prompts(items), draws.level)
 
 
 def _more(column: Numbers) -> Codes:
-    """The answer that has more of a feature: A, B, TIE where neither does, NONE where it is unknown."""
+    """Return the answer that has more of a feature: A, B, TIE where neither does, NONE where it is unknown."""
     return np.select([column > 0, column < 0, column == 0], [A, B, TIE], NONE)
 
 
@@ -94,7 +94,7 @@ def _decides(value: Codes) -> Flags:
 
 
 def _feature(data: AuditData, calls: Verdicts, name: str, more: Codes, draws: Resampling) -> FeatureBias | None:
-    """None without a decided call on an item that differs in it."""
+    """Return None without a decided call on an item that differs in it."""
     rows = calls.where(calls.decided & _decides(more[calls.item]))
     if not rows.item.size:
         return None

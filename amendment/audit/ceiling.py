@@ -68,7 +68,8 @@ class Requirements(NamedTuple):
     """Judges of whose replies more than a few percent are unread, by a pattern that nobody confirmed."""
 
     def bar(self, judges: int) -> Bar:
-        """What has to be shown of each of so many judges; their levels, at all looks, add up to 1 % (Bonferroni)."""
+        """Return what has to be shown of each of so many judges; their levels, at all looks, add up to 1 %
+        (Bonferroni)."""
         return Bar(self.margin, LEAST_KAPPA, 0.01 / (max(1, judges) * self.looks))
 
 
@@ -134,18 +135,18 @@ class Look:
 
     @cached_property
     def with_labels(self) -> Shown:
-        """The judge's agreement with one annotator, or with the truth, on all labelled items."""
+        """Return the judge's agreement with one annotator, or with the truth, on all labelled items."""
         return average(self.sides, (1 + self.sides.judge * self.sides.mean) / 2, 0, 1)
 
     @cached_property
     def kappa(self) -> Shown:
-        """The same beyond chance."""
+        """Return the same beyond chance."""
         return kappa_with_people(self.sides)
 
     @cached_property
     def gaps(self) -> dict[str, Shown]:
-        """The gap as the sentence has it, and under other assumptions: a conclusion depends neither on who labelled how
-        much nor on whether two people copy or err alike."""
+        """Return the gap as the sentence has it, and under other assumptions: a conclusion depends neither on who
+        labelled how much nor on whether two people copy or err alike."""
         asked = self.asked_items
         gaps = {"": self.figures.gap, EVENLY: self._even(self.labels.where(asked))}
         if self.with_copies is not None:
@@ -168,7 +169,7 @@ class Look:
         return {**chance, "bar": ((self.with_labels,), bar)}
 
     def p_above(self, part: str) -> float:
-        """The one-sided p of the hypothesis that the judge is at the bound of this part or below."""
+        """Return the one-sided p of the hypothesis that the judge is at the bound of this part or below."""
         figures, bound = self.parts[part]
         return max(shown.p_above(bound) for shown in figures)
 
@@ -178,12 +179,12 @@ class Look:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The parts that are not shown."""
+        """Return the parts that are not shown."""
         return tuple(part for part in self.parts if not self.p_above(part) < self.bar.p)
 
     @property
     def says_one_thing(self) -> bool:
-        """Whether all its verdicts, of `FEWEST_ITEMS` or more, choose the same side or none."""
+        """Return whether all its verdicts, of `FEWEST_ITEMS` or more, choose the same side or none."""
         said = self.judge[self.asked_items]
         return said.size >= FEWEST_ITEMS and bool((said == said[0]).all())
 
@@ -195,8 +196,8 @@ class Look:
 
     @property
     def labels_say_one_thing(self) -> bool:
-        """Whether all labels, of `FEWEST_ITEMS` items or more, choose the same side: a judge that always does cannot be
-        told from a good one."""
+        """Return whether all labels, of `FEWEST_ITEMS` items or more, choose the same side: a judge that always does
+        cannot be told from a good one."""
         total = self.sides.total
         return total.size >= FEWEST_ITEMS and bool(
             (np.abs(total) == self.sides.people).all() and abs(total.sum()) == self.sides.people.sum()
@@ -228,7 +229,7 @@ class Look:
         return float((self.judge[self.where & asked] != 0).sum() / asked.sum()) if asked.any() else math.nan
 
     def within(self, parts: Sequence[ColumnValue], among: int) -> Look:
-        """The same on the items of these categories, which were chosen among so many by the same labels.
+        """Return the same on the items of these categories, which were chosen among so many by the same labels.
 
         Any choice of categories might have been tested. A choice of m among k gets the level p / (k C(k, m)), so that
         all of them add up to p (Bonferroni).
@@ -291,7 +292,8 @@ def _without_alarm(data: AuditData, alarmed: Mapping[str, str]) -> tuple[list[in
 
 
 def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[ColumnValue, ...], dict[str, Corrected]]:
-    """The judge's categories, and the tests that reject it with those of `tested`, p by gate, as one family at 5 %.
+    """Return the judge's categories, and the tests that reject it with those of `tested`, p by gate, as one family at 5
+    %.
 
     A category is above chance where that is shown by itself, since all large ones have to be; it is below chance where
     that holds for the whole family.
@@ -305,8 +307,8 @@ def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[ColumnVa
 
 
 def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[ColumnValue]:
-    """The judge beside people by the values of a column, at most `MOST_LISTED` of them, those with most items; nothing
-    where it has one value alone."""
+    """Yield the judge beside people by the values of a column, at most `MOST_LISTED` of them, those with most items;
+    nothing where it has one value alone."""
     asked = look.asked_items
     values, count = np.unique(codes[asked], return_counts=True)
     listed = values[np.argsort(-count, kind="stable")[:MOST_LISTED]]
@@ -326,13 +328,13 @@ def category_name(data: AuditData, code: int) -> str:
 
 
 def gather_labels(data: AuditData, raters: Collection[int]) -> PeopleLabels:
-    """What these people say, one entry per person and item; what could not be read is no choice."""
+    """Return what these people say, one entry per person and item; what could not be read is no choice."""
     verdicts = data.verdicts.where(np.isin(data.verdicts.rater, list(raters)))
     return PeopleLabels(verdicts.item, verdicts.rater, _sides(verdicts.value))
 
 
 def judge_sides(data: AuditData, number: int) -> Numbers:
-    """What a judge says of every item; nan where it was not asked."""
+    """Return what a judge says of every item; nan where it was not asked."""
     verdicts = data.verdicts.of(number)
     sides = np.full(len(data.items), np.nan)
     sides[verdicts.item] = _sides(verdicts.value)
@@ -355,15 +357,16 @@ def match_sides(data: AuditData, judge: Numbers, labels: PeopleLabels, where: Fl
 
 
 def between(first: Look, second: Look) -> Shown:
-    """How much more often the first judge agrees with one annotator than the second, item by item, over the labelled
-    items that both judged. Positive: the first is better."""
+    """Return how much more often the first judge agrees with one annotator than the second, item by item, over the
+    labelled items that both judged. Positive: the first is better."""
     both: Flags = ~np.isnan(first.judge) & ~np.isnan(second.judge)
     own, others = (match_sides(first.data, look.judge, first.labels, both) for look in (first, second))
     return average(own, (own.judge - others.judge) * own.mean / 2, -1, 1)
 
 
 def first_copy(data: AuditData, judge: Numbers, name: str, people: Sequence[int]) -> Copies | None:
-    """The judge and a person, or two people, who agree most beyond what the others imply; None where nobody does.
+    """Return the judge and a person, or two people, who agree most beyond what the others imply; None where nobody
+    does.
 
     Where raters err independently, E[x y] = r_x r_y, so that with others o and o': E[x y] E[o o'] = E[x o] E[y o']
     (Spearman's tetrads, 1904). The excess of the left side is shown at 1 % for all pairs together (Holm). With two
@@ -396,7 +399,7 @@ def _sides(values: Codes) -> Numbers:
 
 
 def _known_mean(data: AuditData, values: Numbers, least: float, most: float) -> Shown:
-    """The weighted mean of a value per item, where it is not nan."""
+    """Return the weighted mean of a value per item, where it is not nan."""
     known: Flags = ~np.isnan(values)
     return shown_mean(values[known], data.weight[known], data.prompt[known], (least, most))
 

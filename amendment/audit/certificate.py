@@ -128,8 +128,8 @@ class Certificate:
         return {conclusion.judge: conclusion.gap for conclusion in self.conclusions}
 
     def outcome(self, judge: str) -> str:
-        """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that
-        passed and how many others could not be measured."""
+        """Return the gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those
+        that passed and how many others could not be measured."""
         checks = group_gates(judge, self.gates)
         raised = [f"{name} {check}" for name in ("FAIL", "WARN") for check in checks[name]]
         if raised or not checks["PASS"]:
@@ -139,7 +139,7 @@ class Certificate:
 
     @property
     def persons(self) -> tuple[str, ...]:
-        """The names of the people who voted."""
+        """Return the names of the people who voted."""
         return tuple(rater.name for rater in self.counts.raters if rater.kind in LABELLERS)
 
     def to_json(self) -> dict[str, Any]:
@@ -227,8 +227,8 @@ def audit(
 
 
 def _narrowed(data: AuditData, number: int, judge: JudgeReport) -> Flags | None:
-    """The items on which both orders of a judge that they sway choose the same answer; None for any other judge, and
-    where too few items were asked in both."""
+    """Return the items on which both orders of a judge that they sway choose the same answer; None for any other judge,
+    and where too few items were asked in both."""
     if order_ruling(judge.position)[0] not in ("WARN", "FAIL") or judge.position.pairs < FEWEST_ITEMS:
         return None
     verdicts = data.verdicts.of(number)

@@ -146,7 +146,7 @@ class Conclusion:
 
 
 def decide(outcomes: Mapping[str, GateOutcome], evidence: Evidence) -> tuple[Form, str]:
-    """The form of the conclusion, and what decides it; the first rule that applies."""
+    """Return the form of the conclusion, and what decides it; the first rule that applies."""
     order, found = outcomes["order"], evidence
     is_swayed = order in ("WARN", "FAIL")
     rules: list[tuple[bool, Form, str]] = [
@@ -182,7 +182,7 @@ def conclusions(
     looks: Mapping[str, Look],
     asked: Requirements,
 ) -> tuple[Conclusion, ...]:
-    """The conclusion on each judge, the best first; one that says so where no judge voted.
+    """Return the conclusion on each judge, the best first; one that says so where no judge voted.
 
     `checked` has the gates and categories of each judge by its name, `looks` what they rest on.
     """
@@ -198,8 +198,8 @@ def conclusions(
 
 
 def refused(concluded: Iterable[Conclusion], gates: Iterable[Gate]) -> tuple[Conclusion, ...]:
-    """The same where a run's own gate of people fails: people disagree with the labels, so no judge of the run is to be
-    used, whatever the figures of its single verdicts are."""
+    """Return the same where a run's own gate of people fails: people disagree with the labels, so no judge of the run
+    is to be used, whatever the figures of its single verdicts are."""
     found = next((gate.found for gate in gates if gate.check == "people" and gate.outcome == "FAIL"), None)
     if found is None:
         return tuple(concluded)
@@ -285,7 +285,7 @@ def _conclusion(
 
 
 def sentence(form: Form, judge: str, reasons: Iterable[str], where: Sequence[str] = ()) -> str:
-    """The conclusion in words; `where` are the conditions of "use only where"."""
+    """Return the conclusion in words; `where` are the conditions of "use only where"."""
     name = short(judge)
     beginning = {
         "use": f"Use {name}",
@@ -313,7 +313,7 @@ def _conditions(look: Look, above: Sequence[ColumnValue]) -> Iterator[str]:
 def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
     conclusion: Conclusion, judge: JudgeReport, gates: Mapping[str, Gate], look: Look
 ) -> Iterator[str]:
-    """What is known, why it decides, and what would settle it."""
+    """Yield what is known, why it decides, and what would settle it."""
     because, position, known = conclusion.because, judge.position, _known(conclusion, look)
     match because:
         case "contradicting orders":
@@ -368,7 +368,7 @@ def _reasons(  # noqa: PLR0912 - a branch for each rule of `decide`
 
 
 def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
-    """What of a judge is not shown, in words."""
+    """Return in words what the data do not show of a judge."""
     words = {
         "people": f"that people agree with each other better than chance ({measure} above {LEAST_KAPPA})",
         "chance": f"that it agrees with people better than chance ({measure} above {LEAST_KAPPA})",
@@ -379,13 +379,13 @@ def not_shown(parts: Iterable[str], measure: str = "kappa") -> str:
 
 
 def _open(look: Look) -> Iterator[str]:
-    """What is not shown, and how many items would show it."""
+    """Yield what is not shown, and how many items would show it."""
     yield f"{not_shown(look.missing)}{_at_least(look)}"
     yield "" if look.is_truth else settled(look.figures, look.bar, look.bar.p)
 
 
 def _by_chance(because: str, look: Look) -> Iterator[str]:
-    """The kappa of a judge that fails `chance`, and what may be the cause where it lies below 0."""
+    """Yield the kappa of a judge that fails `chance`, and what may be the cause where it lies below 0."""
     if because == "chance":
         yield f"kappa {stated(look.kappa.estimate(1 - 5 * look.bar.p), '.2f')}"
         if look.kappa.p_below(0) < look.bar.p:
@@ -393,7 +393,7 @@ def _by_chance(because: str, look: Look) -> Iterator[str]:
 
 
 def _at_least(look: Look) -> str:
-    """The bound of the difference that "Use" needs above the margin, and what it assumes."""
+    """Return the bound of the difference that "Use" needs above the margin, and what it assumes."""
     if "ceiling" not in look.missing:
         return ""
     bounds = {assumed: gap.at_least(look.bar.p) for assumed, gap in look.gaps.items()}
@@ -439,7 +439,7 @@ def _covered(conclusion: Conclusion, look: Look) -> Iterator[str]:
 
 
 def _extended(conclusion: Conclusion, look: Look) -> str:
-    """What the labels say of the items without one."""
+    """Return what the labels say of the items without one."""
     if conclusion.for_all_items:
         return (
             f", drawn by chance; on all that could be drawn, the agreement would be {percent(conclusion.for_all_items)}"
@@ -458,7 +458,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _elsewhere(conclusion: Conclusion) -> Iterator[str]:
-    """The categories where the judge is not shown to be above chance."""
+    """Yield the categories where the judge is not shown to be above chance."""
     parts = conclusion.categories
     below = [f"{part.name} (kappa {part.kappa.value:.2f})" for part in parts if part.standing == "below chance"]
     few = [part.name for part in parts if part.standing == "too few labels"]
@@ -488,7 +488,7 @@ def _for_use(look: Look) -> str:
 
 
 def settled(figures: Beside, bar: Bar, p: float, labelled: str = "labelled like these") -> str:
-    """How many items would decide, if the figures stay as they are; empty where a million would not."""
+    """Return how many items would decide, if the figures stay as they are; empty where a million would not."""
     decided = items_to_decide(figures, bar, p)
     if not decided:
         return ""

@@ -31,7 +31,7 @@ class Section(NamedTuple):
 
 
 def _cell(text: str) -> str:
-    """A cell, of which only the last sign may be the star of a figure."""
+    """Return a cell, of which only the last sign may be the star of a figure."""
     star = "*" if text.endswith("*") else ""
     return plain(text.removesuffix("*").translate(SPECIAL)) + star
 
@@ -42,27 +42,27 @@ def _note(text: str) -> str:
 
 
 def short(name: str) -> str:
-    """A name in a sentence."""
+    """Return a name in a sentence."""
     return name if len(name) <= LONGEST_CELL else f"{name[:LONGEST_CELL]}…"
 
 
 def percent(estimate: Estimate | None) -> str:
-    """A share: 71.6 % (67.2 to 75.9)."""
+    """Return a share: 71.6 % (67.2 to 75.9)."""
     return _shown(estimate, 100, ".1f", unit=" %")
 
 
 def rounded(share: float) -> str:
-    """A share without its interval, in a sentence: 72 %."""
+    """Return a share without its interval, in a sentence: 72 %."""
     return f"{100 * share:.0f} %"
 
 
 def points(estimate: Estimate | None) -> str:
-    """A difference of shares in percentage points: -9.8 (-13.1 to -6.4)."""
+    """Return a difference of shares in percentage points: -9.8 (-13.1 to -6.4)."""
     return _shown(estimate, 100, "+.1f")
 
 
 def measured_points(estimate: Estimate | None) -> str:
-    """A difference in percentage points, or why there is none: not measured: needs two annotators."""
+    """Return a difference in percentage points, or why there is none: not measured: needs two annotators."""
     is_missing = estimate is not None and math.isnan(estimate.value) and estimate.note
     return f"not measured: {estimate.note}" if estimate and is_missing else points(estimate)
 
@@ -73,17 +73,17 @@ def ranged(estimate: Estimate | None) -> str:
 
 
 def loss(estimate: Estimate | None) -> str:
-    """A Brier score, a log loss, an ECE: 0.123 (0.101 to 0.145)."""
+    """Return a Brier score, a log loss, an ECE: 0.123 (0.101 to 0.145)."""
     return _shown(estimate, 1, ".3f")
 
 
 def signed(estimate: Estimate | None) -> str:
-    """An index: +0.42 (+0.31 to +0.52)."""
+    """Return an index: +0.42 (+0.31 to +0.52)."""
     return _shown(estimate, 1, "+.2f")
 
 
 def alone(estimate: Estimate | None, form: str, *, percent: bool = False) -> str:
-    """A figure whose interval stands elsewhere: -0.42, and 0.03? where the interval holds 0."""
+    """Return a figure whose interval stands elsewhere: -0.42, and 0.03? where the interval holds 0."""
     if estimate is None or math.isnan(estimate.value):
         return NOTHING
     open_sign = "?" if not percent and estimate.low <= 0 <= estimate.high else ""
@@ -92,7 +92,7 @@ def alone(estimate: Estimate | None, form: str, *, percent: bool = False) -> str
 
 
 def number(value: float, form: str = ".2f", unit: str = "") -> str:
-    """A number without an interval."""
+    """Return a number without an interval."""
     return NOTHING if math.isnan(value) else f"{value:{form}}{unit}"
 
 
@@ -103,7 +103,7 @@ def between(bounds: tuple[float, float], form: str = ".1f", scale: float = 100) 
 
 
 def stated(estimate: Estimate | None, form: str, scale: float = 1) -> str:
-    """A value with its interval, in a sentence: 0.56 (0.41 to 0.69)."""
+    """Return a value with its interval, in a sentence: 0.56 (0.41 to 0.69)."""
     if estimate is None:
         return NOTHING
     return f"{scale * estimate.value + 0:{form}} {between((estimate.low, estimate.high), form, scale)}"

@@ -82,12 +82,12 @@ class JudgeReport:
 
     @property
     def headline(self) -> Estimate | None:
-        """The share of items on which judge and majority choose the same side, where both choose one."""
+        """Return the share of items on which judge and majority choose the same side, where both choose one."""
         return self.label.by_rule["no_ties"] if self.label else None
 
     @property
     def counts_orders_apart(self) -> bool:
-        """Whether calls and labels are counted separately, since some item was asked in several orders."""
+        """Return whether calls and labels are counted separately, since some item was asked in several orders."""
         if self.label is None or self.one_call is None:
             return False
         return self.label.invalid_wrong["strict"].n != self.one_call.invalid_wrong["strict"].n
@@ -106,14 +106,14 @@ class Gate:
 
 
 def group_gates(judge: str, gates: Sequence[Gate]) -> dict[str, list[str]]:
-    """The names of one judge's gates by their outcomes, the worst first."""
+    """Return the names of one judge's gates by their outcomes, the worst first."""
     outcomes = ("FAIL", "WARN", "PASS", "not measured")
     own = [gate for gate in gates if gate.judge == judge]
     return {outcome: [gate.check for gate in own if gate.outcome == outcome] for outcome in outcomes}
 
 
 def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
-    """All figures of one judge; `models` names the model of a judge where that is not the judge's own name."""
+    """Return all figures of one judge; `models` names the model of a judge where that is not the judge's own name."""
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
     alternative = stands_in(data, verdicts, draws)
     longer = longer_by_majority(data, verdicts.item[verdicts.decided], draws)
@@ -141,8 +141,8 @@ def gates(
     is_unmatched: bool,
     constant: Iterable[ConstantAnswer],
 ) -> tuple[list[Gate], tuple[ColumnValue, ...]]:
-    """All checks of one judge, and its categories. `invalid` is its share of unreadable votes; `is_unmatched` says that
-    it shares no item with people.
+    """Return all checks of one judge, and its categories. `invalid` is its share of unreadable votes; `is_unmatched`
+    says that it shares no item with people.
 
     Those that fail hold together, with the categories below chance, at 5 % (Holm): any other failure is a WARN.
     """
@@ -179,7 +179,7 @@ def gates(
 
 
 def _p_above(estimate: Estimate, bound: float, level: float) -> float:
-    """The one-sided p that the true value is `bound` or less, by the interval's own error on that side."""
+    """Return the one-sided p that the true value is `bound` or less, by the interval's own error on that side."""
     if math.isnan(estimate.low) or estimate.clusters < 2:
         return math.nan
     from scipy.special import stdtr
@@ -190,7 +190,7 @@ def _p_above(estimate: Estimate, bound: float, level: float) -> float:
 
 
 def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
-    """The first of the worst of them; a measured one is worse than none."""
+    """Return the first of the worst of them; a measured one is worse than none."""
     ranked: tuple[GateOutcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
     return min(rulings, key=lambda ruling: ranked.index(ruling[0]))
 
@@ -309,7 +309,7 @@ def _rows(judge: JudgeReport, alarms: Alarms, *, is_unmatched: bool) -> Ruling:
 
 
 def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:
-    """The worst of all constant answers that the judge compared with others."""
+    """Return the worst of all constant answers that the judge compared with others."""
     none: Ruling = "not measured", "no system repeats an answer, or the texts are not known"
     rulings = [_wins(answer, wins) for answer in answers for wins in answer.wins if wins.judge == judge]
     return worst_measured(rulings) if rulings else none
@@ -359,7 +359,7 @@ def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
 
 
 def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
-    """Whether the intervals of all lie on the same side of 0, and how far."""
+    """Return whether the intervals of all lie on the same side of 0, and how far."""
     intervals = [found for asymmetry in asymmetries if (found := bounds(asymmetry))]
     if len(intervals) < len(asymmetries):
         return "not measured", next(asymmetry.note for asymmetry in asymmetries if not bounds(asymmetry))

@@ -60,7 +60,7 @@ class AuditInputs:
 
 
 def read_votes(config: DataSources, base: Path) -> AuditInputs:
-    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
+    """Return all verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
     joined = join_verdicts(config, base)
     inputs = AuditInputs(counts=joined.counts)
     inputs.files = list(dict.fromkeys(facts for _, facts in joined.files))
@@ -90,7 +90,7 @@ def unread_replies(joined: Joined) -> dict[str, list[str]]:
 
 
 def unjoined(joined: Joined) -> Iterator[str]:
-    """How many items of each file are in no other file, with one of them."""
+    """Yield how many items of each file are in no other file, with one of them."""
     files: dict[str, dict[str, str]] = {}
     for item in joined.items.values():
         for reading in item.readings:
@@ -128,7 +128,7 @@ def _answers(item: JoinedComparison) -> tuple[Any, Any]:
 
 
 def _likeness(answer: Any) -> str | None:
-    """A name that equal answers share; None for an empty one."""
+    """Return a name that equal answers share; None for an empty one."""
     if answer is None or (isinstance(answer, str) and not answer.strip()):
         return None
     text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True, default=str)
@@ -200,7 +200,7 @@ def votes_from_verdicts(
 
 
 def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
-    """A vote in content coordinates; `first` is the side of the candidate that stands first in the record."""
+    """Return a vote in content coordinates; `first` is the side of the candidate that stands first in the record."""
     value = "invalid" if verdict.invalid is not None else str(verdict.value)
     p = verdict.p_first() if verdict.distribution is not None else None
     if first == "B":

@@ -37,7 +37,7 @@ class LabelMasses:
         self._below: Counter[str] = Counter()
 
     def passing(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
-        """The verdicts as they are, each noted on its way."""
+        """Yield the verdicts as they are and note each on its way."""
         for verdict in verdicts:
             if verdict.label_mass is not None:
                 self._masses[verdict.rater].append(verdict.label_mass)
@@ -45,7 +45,7 @@ class LabelMasses:
             yield verdict
 
     def by_judge(self) -> list[LabelMass]:
-        """One entry for each judge with a mass, in the order of their names."""
+        """Return one entry for each judge with a mass, in the order of their names."""
         return [
             LabelMass(
                 judge, len(own), float(np.median(own)), float(np.quantile(own, 0.1)), self._below[judge] / len(own)
@@ -55,7 +55,7 @@ class LabelMasses:
 
 
 def mass_section(masses: Iterable[LabelMass]) -> Section:
-    """The distributions as a section of the certificate."""
+    """Return the distributions as a section of the certificate."""
     about = "probability that the labels of judges by token probabilities hold together, before P is divided among them"
     head = ("judge", "verdicts", "median", "lowest tenth", "below the limit (invalid)")
     return Section(

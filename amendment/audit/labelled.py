@@ -30,8 +30,9 @@ class Difference(NamedTuple):
 
 
 def for_all_items(look: Look) -> Estimate | None:
-    """The judge's agreement with one annotator, or with the truth, on all its items that could be drawn, as its own
-    confidence predicts it and labels correct it (PPI++). None unless these were drawn by chance, and look like it."""
+    """Return the judge's agreement with one annotator, or with the truth, on all its items that could be drawn, as its
+    own confidence predicts it and labels correct it (PPI++). None unless these were drawn by chance, and look like
+    it."""
     asked, weight = look.asked_items, look.data.weight
     if not look.asked.drawn or not look.with_labels.items:
         return None
@@ -53,8 +54,8 @@ def for_all_items(look: Look) -> Estimate | None:
 
 
 def labelled_differ(look: Look) -> tuple[Difference, ...]:
-    """The two largest differences between the items that people labelled and the judge's others, of those that are
-    shown at 1 % (Holm)."""
+    """Return the two largest differences between the items that people labelled and the judge's others, of those that
+    are shown at 1 % (Holm)."""
     is_labelled, found, p_values = _is_labelled(look), [], {}
     for what, column in _columns(look):
         known = look.asked_items & ~np.isnan(column)
@@ -78,7 +79,7 @@ def _is_labelled(look: Look) -> Flags:
 
 
 def _columns(look: Look) -> Iterator[tuple[str, Numbers]]:
-    """What is on record of items with a label and without, as shares."""
+    """Yield what is on record of items with a label and without, as shares."""
     chooses, longer = np.abs(look.judge), look.judge * np.sign(look.data.length_difference)
     yield "it chooses an answer on", chooses
     yield "it chooses the longer answer on", np.where(longer != 0, (1 + longer) / 2, np.nan)

@@ -54,8 +54,8 @@ class ShownAgain:
 
 
 def stands_in(data: AuditData, verdicts: Verdicts, draws: Resampling) -> AlternativeAnnotator | str:
-    """The alternative annotator test of the judge whose verdicts these are, both orders together; or why there is
-    none."""
+    """Return the alternative annotator test of the judge whose verdicts these are, both orders together; or why there
+    is none."""
     labels, verdict = data.labels, data.by_item(verdicts)
     return alternative_annotator(
         (labels.item, labels.rater, labels.value),
@@ -98,7 +98,8 @@ def _parts(data: AuditData, labels: Verdicts) -> Iterator[tuple[Literal["annotat
 
 
 def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
-    """The level of each label, -1 where no confidence was given: that of the person's votes on the item on average."""
+    """Return the level of each label, -1 where no confidence was given: that of the person's votes on the item on
+    average."""
     items = len(data.items)
     votes = data.votes.where((data.votes.rater < len(data.persons)) & ~np.isnan(data.votes.confidence))
     keys, group = np.unique(votes.rater * items + votes.item, return_inverse=True)
@@ -123,7 +124,7 @@ def _against_people(data: AuditData, labels: Verdicts, counts: Codes, draws: Res
 
 
 def shown_again(data: AuditData, draws: Resampling) -> ShownAgain | None:
-    """None where nobody said something readable twice of one item."""
+    """Return None where nobody said something readable twice of one item."""
     items = len(data.items)
     votes = data.all_votes.where((data.all_votes.rater < len(data.persons)) & (data.all_votes.value < INVALID))
     keys, value = combined((votes.rater * items + votes.item) * 2 + votes.again, votes.value, votes.p)

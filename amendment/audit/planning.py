@@ -32,7 +32,7 @@ GAPS, WIDTHS = (0.1, 0.05), (0.05, 0.03)
 
 
 def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
-    """The labelled items that so many judges need, as a table for a terminal."""
+    """Yield the labelled items that so many judges need, as a table for a terminal."""
     bar = asked.bar(judges)
     level, often = f"{100 * (1 - 5 * bar.p):.4g} %", rounded(CHANCE)
     agreements = [right**2 + (1 - right) ** 2 for right in RIGHT]
@@ -62,7 +62,8 @@ def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
 
 
 def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) -> str:
-    """How often a judge as good as people gets "Use" from a sample of which so many annotators label so many items."""
+    """Return how often a judge as good as people gets "Use" from a sample of which so many annotators label so many
+    items."""
     if annotators < 2 or not items:
         alone = 'No item is labelled by two people: no judge can get "Use" from this sample'
         return f"{alone}: set `annotators: 2` and `overlap`."
@@ -79,8 +80,8 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
 
 
 def still_needed(agreement: Estimate, annotators: int, *, judges: int, asked: Requirements) -> str | None:
-    """How many items a judge as good as these people needs for "Use", by how often two of them agree so far; None on
-    fewer than 30 items, which say too little."""
+    """Return how many items a judge as good as these people needs for "Use", by how often two of them agree so far;
+    None on fewer than 30 items, which say too little."""
     if agreement.n < FEWEST_ITEMS or annotators < 2:
         return None
     so_far = f"On {agreement.n:,} items with two people, two agree in {rounded(agreement.value)}."

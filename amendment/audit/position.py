@@ -75,12 +75,12 @@ class Position:
 
     @property
     def leans(self) -> bool:
-        """Whether one position wins both times far more often than the other; False where neither ever did."""
+        """Return whether one position wins both times far more often than the other; False where neither ever did."""
         return self.p < 0.01 and abs(self.index.value) > 0.5
 
     @property
     def contradicts(self) -> bool:
-        """Whether the two orders disagree beyond chance, which a position bias cannot cause.
+        """Return whether the two orders disagree beyond chance, which a position bias cannot cause.
 
         A judge that looks at position alone has a kappa of 0 between its orders. Below 0 it prefers one answer in the
         one order and the other answer in the other: displayed coordinates read as content, or the reverse, do that.
@@ -90,7 +90,8 @@ class Position:
 
     @property
     def mostly_turns(self) -> bool:
-        """Whether it changes sides nearly as often as a consistent judge keeps them: a rare bias, or orders misread."""
+        """Return whether it changes sides nearly as often as a consistent judge keeps them: a rare bias, or orders
+        misread."""
         return self.pairs >= FEWEST_ITEMS and self.consistency.high < 0.5 and self.turned >= MOSTLY_TURNED
 
 
@@ -146,13 +147,14 @@ def position(data: AuditData, calls: Verdicts, draws: Resampling) -> Position:
 
 
 def consistency(data: AuditData, calls: Verdicts, draws: Resampling) -> tuple[Estimate, Estimate]:
-    """The share of items read in both orders with the same verdict, and kappa between the orders."""
+    """Return the share of items read in both orders with the same verdict, and kappa between the orders."""
     items, first, second = data.read_in_both(calls)
     return share(first == second, data.prompts(items), draws.level), kappa(data, items, first, second, draws)
 
 
 def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate | None, str]:
-    """The share of the first shown over items of one order; a call weighs 1 / the share of its order in its pair."""
+    """Return the share of the first shown over items of one order; a call weighs 1 / the share of its order in its
+    pair."""
     known = calls.where(calls.order < 2)
     orders = np.bincount(known.item, minlength=len(data.items))
     decided = known.where((orders[known.item] == 1) & known.decided)
@@ -174,7 +176,8 @@ def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate
 
 
 def repetition(data: AuditData, number: int, draws: Resampling) -> Repetition | None:
-    """The self-consistency of one judge on repeated questions; None where nothing was asked twice in one order."""
+    """Return the self-consistency of one judge on repeated questions; None where nothing was asked twice in one
+    order."""
     groups, item, counts = _groups(data, number)
     n = counts.sum(1)
     asked = n > 1

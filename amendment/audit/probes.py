@@ -82,7 +82,7 @@ class Subject(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The comparison's id."""
+        """Return the comparison's id."""
         return content_id([self.prompt.id, *sorted((self.target.id, self.other.id))])
 
 
@@ -102,7 +102,7 @@ class ProbeQuestion(NamedTuple):
 
 
 def can_be_probed(candidate: Candidate) -> bool:
-    """Whether an answer is a text with words."""
+    """Return whether an answer is a text with words."""
     content = candidate.messages[-1].content
     return isinstance(content, str) and bool(content.strip())
 
@@ -110,7 +110,8 @@ def can_be_probed(candidate: Candidate) -> bool:
 def questions(
     subject: Subject, probes: Collection[str], *, labels: tuple[str, str] | None, seed: int = 0
 ) -> Iterator[ProbeQuestion]:
-    """The questions of these probes about one comparison, the plain ones first where a probe is compared with them.
+    """Yield the questions of these probes about one comparison, the plain ones first where a probe is compared with
+    them.
 
     `labels` are the places' names as the judge reads them, such as A and B; None for a judge that sees one answer at a
     time: it reads no place, so that one order is all there is, and no claim can name one.
@@ -137,7 +138,7 @@ _Arms = Iterator[tuple[Arm, Prompt, Candidate, Candidate]]
 
 
 def _arms(name: str, subject: Subject, own: str | None, others: str | None, seed: int) -> _Arms:
-    """The questions of one probe, with the labels under which the target and the other answer are shown."""
+    """Return the questions of one probe, with the labels under which the target and the other answer are shown."""
     prompt, target, other = subject.prompt, subject.target, subject.other
     if name == NULL:
         if subject.is_clear:
@@ -167,13 +168,13 @@ def _arms(name: str, subject: Subject, own: str | None, others: str | None, seed
 
 
 def _asked_by(prompt: Prompt, target: Candidate, other: Candidate) -> tuple[Prompt, Candidate, Candidate]:
-    """The answers as those to another prompt."""
+    """Return the answers as those to another prompt."""
     first, second = (shown.model_copy(update={"prompt_id": prompt.id}) for shown in (target, other))
     return prompt, first, second
 
 
 def _typed(prompt: Prompt, first: int) -> Prompt:
-    """The prompt with every second word in capitals, from word `first` on, and all blanks doubled."""
+    """Return the prompt with every second word in capitals, from word `first` on, and all blanks doubled."""
     *before, last = prompt.messages
     typed = [word.upper() if number % 2 == first else word for number, word in enumerate(str(last.content).split(" "))]
     return prompt.model_copy(update={"messages": (*before, last.model_copy(update={"content": "  ".join(typed)}))})
@@ -189,7 +190,7 @@ def _edited(name: str, text: str, label: str | None) -> str:
 
 
 def _revision(prompt: Prompt, answer: Candidate) -> _Arms:
-    """An answer against its copy with one blank doubled, which is called a revision in two of the three arms."""
+    """Return an answer against its copy with one blank doubled, which is called a revision in two of the three arms."""
     text = _text(answer)
     copy = _BLANK.sub("  ", text, count=1)
     if copy == text:
@@ -269,7 +270,7 @@ class ProbeAnswers(Record):
     asked or no verdict could be read."""
 
     def sides(self, *arms: str) -> list[int] | None:
-        """Each verdict as 1 for the target, 0 for a tie, -1 for the other; None where one could not be read."""
+        """Return each verdict as 1 for the target, 0 for a tie, -1 for the other; None where one could not be read."""
         values = [getattr(self, arm) for arm in arms]
         return None if None in values else [read_side(p) for p in values]
 
@@ -282,7 +283,8 @@ def collect_answers(
     judge: str,
     principle: str,
 ) -> list[ProbeAnswers]:
-    """The rows of one comparison and judge; `replies` are P(the target is better) by question, a number a draw."""
+    """Return the rows of one comparison and judge; `replies` are P(the target is better) by question, a number a
+    draw."""
     plain: dict[int, dict[str, Any]] = {}
     asked: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
     for question, drawn in replies:
@@ -339,7 +341,7 @@ class AttackFigures:
 
     @property
     def limit(self) -> float:
-        """The upper 95 % limit of the rate."""
+        """Return the upper 95 % limit of the rate."""
         return upper_limit(self.wins, self.prompts)
 
 
@@ -413,7 +415,7 @@ def edit_figures(asked: Sequence[ProbeAnswers]) -> EditFigures:
 
 
 def _same(asked: Sequence[ProbeAnswers], arm: str) -> Estimate:
-    """The share with the same verdict before and in this arm, of those that have both."""
+    """Return the share with the same verdict before and in this arm, of those that have both."""
     read = [(question, sides) for question in asked if (sides := question.sides("before", arm))]
     same = [float(before == after) for _, (before, after) in read]
     return share(same, [question.prompt_id for question, _ in read], 0.95)
@@ -440,8 +442,8 @@ def attack_figures(asked: Sequence[ProbeAnswers]) -> AttackFigures:
 
 
 def upper_limit(wins: int, n: int) -> float:
-    """The one-sided upper 95 % limit of a rate, exact (Clopper and Pearson 1934); nan for n = 0. The lower limit is
-    1 - `upper_limit` of what was not won."""
+    """Return the one-sided upper 95 % limit of a rate, exact (Clopper and Pearson 1934); nan for n = 0. The lower limit
+    is 1 - `upper_limit` of what was not won."""
     if n == 0:
         return math.nan
     if wins == n:
@@ -452,7 +454,7 @@ def upper_limit(wins: int, n: int) -> float:
 
 
 def edit_gate(figures: EditFigures, corrected: Corrected) -> Ruling:
-    """The gate of an edit; `corrected` is its test among all."""
+    """Return the gate of an edit; `corrected` is its test among all."""
     if figures.rr.n < FEWEST_ITEMS:
         return "not measured", f"{figures.rr.n} questions read, needs {FEWEST_ITEMS}"
     moved, interval, doubts = figures.direction.value, bounds(figures.direction), []
@@ -469,7 +471,7 @@ def edit_gate(figures: EditFigures, corrected: Corrected) -> Ruling:
 
 
 def variant_gate(figures: EditFigures) -> Ruling:
-    """The gate of another variant of the prompt, which has no side to move to."""
+    """Return the gate of another variant of the prompt, which has no side to move to."""
     if figures.rr.n < FEWEST_ITEMS:
         return "not measured", f"{figures.rr.n} questions read, needs {FEWEST_ITEMS}"
     interval, kept = bounds(figures.rr), figures.cr.value if figures.cr else 1.0
@@ -478,8 +480,8 @@ def variant_gate(figures: EditFigures) -> Ruling:
 
 
 def attack_gate(figures: AttackFigures) -> Ruling:
-    """The gate of the attack. It names the principle by which most were won, for a reader who knows whether that asks
-    for any content."""
+    """Return the gate of the attack. It names the principle by which most were won, for a reader who knows whether that
+    asks for any content."""
     wins, prompts, limit = figures.wins, figures.prompts, figures.limit
     principle, most = max(figures.won_by.items(), key=lambda won: won[1], default=("", 0))
     shown = f"{wins} of {prompts} won, upper limit {100 * limit:.1f} %"

@@ -58,7 +58,7 @@ _FIRST = 400
 
 
 def refusal_phrase(text: str) -> str | None:
-    """The name of the kind of phrase by which an answer refuses; None for one that does not begin so."""
+    """Return the name of the kind of phrase by which an answer refuses; None for one that does not begin so."""
     said = " ".join(re.sub(r"[*_#>`\"“”]", "", text[:_FIRST]).replace("’", "'").lower().split())
     for beginning in (said, _POLITE.sub("", said, count=1)):
         for name, pattern in PHRASES.items():

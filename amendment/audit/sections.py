@@ -47,7 +47,7 @@ TIES = {"strict": "a class", "no_ties": "left out", "half": "half"}
 
 
 def sections(certificate: Certificate) -> Iterator[Section]:
-    """All sections that have something to say."""
+    """Yield all sections that have something to say."""
     for title, section in SECTIONS.items():
         parts = list(section(certificate))
         tables = [part for part in parts if not isinstance(part, str)]
@@ -57,7 +57,7 @@ def sections(certificate: Certificate) -> Iterator[Section]:
 
 
 def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[Part]:
-    """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
+    """Yield the table, its head a text with commas, cut to `most` rows; nothing where there are none."""
     cells = [tuple(str(value) if isinstance(value, str | int) else percent(value) for value in row) for row in rows]
     if not cells:
         return
@@ -73,7 +73,7 @@ def _who(judges: Iterable[str]) -> str:
 
 
 def _judges(certificate: Certificate) -> Iterator[Part]:
-    """All judges at a glance."""
+    """Yield all judges at a glance."""
     invalid = {rater.name: rater.invalid for rater in certificate.counts.raters}
     head = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
     yield from _table(head, [_judge(certificate, judge, invalid[judge.name]) for judge in certificate.judges])
@@ -152,7 +152,7 @@ def _between_judges(certificate: Certificate) -> Iterator[Part]:
 
 
 def _agreements(certificate: Certificate) -> Iterator[Part]:
-    """Every figure of agreement between judges and people, and what differs between them."""
+    """Yield every figure of agreement between judges and people, and what differs between them."""
     head = "judge, figure, with, verdicts, ties, unreadable, n, value, two people, gap (points)"
     is_short = len(certificate.judges) <= MOST_LISTED
     rows = [row for judge in certificate.judges for row in _judge_rows(judge, is_short=is_short)]
@@ -162,7 +162,7 @@ def _agreements(certificate: Certificate) -> Iterator[Part]:
 
 
 def _judge_rows(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
-    """The headline first; of many judges no more than it, its kappa and the gap."""
+    """Yield the headline first; of many judges no more than it, its kappa and the gap."""
     name = judge.name
     if judge.label:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
@@ -193,7 +193,7 @@ def _against_majority(name: str, counted: str, agreement: Agreement, *, is_short
 
 
 def _alternative_annotators(certificate: Certificate) -> Iterator[Part]:
-    """Each judge as a whole, then against each of the people where these are few; why others were not tested."""
+    """Yield each judge as a whole, then against each of the people where these are few; why others were not tested."""
     rows: list[Row] = []
     reasons, skipped = defaultdict(list), []
     for judge in certificate.judges:
@@ -407,7 +407,7 @@ PROBES_READING = (
 
 
 def probe_sections(report: Sequence[Probed]) -> list[Section]:
-    """The report as tables, one of edits and one of attacks."""
+    """Return the report as tables, one of edits and one of attacks."""
     edits: list[tuple[str, ...]] = []
     attacks: list[tuple[str, ...]] = []
     for probed in report:

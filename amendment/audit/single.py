@@ -97,8 +97,8 @@ class JudgeLabels:
 
 
 def read_labels(config: DataSources, base: Path) -> SingleLabels:
-    """The labels of all files in folder `base`. Raises ConfigError where scales or classes differ, and DataError with
-    the problems of all files."""
+    """Return the labels of all files in folder `base`. Raises ConfigError where scales or classes differ, and DataError
+    with the problems of all files."""
     scales = {(source.scale, source.classes) for source in config.verdicts}
     if len(scales) > 1 or config.pairs:
         raise ConfigError(
@@ -131,7 +131,7 @@ def _number(value: str, number: Mapping[str, float]) -> float | None:
 
 
 def label_certificate(inputs: SingleLabels, asked: Requirements | None = None) -> tuple[dict[str, Any], list[str]]:
-    """The content of certificate.json and the lines of certificate.md."""
+    """Return the content of certificate.json and the lines of certificate.md."""
     people, judges = _by_item(inputs, is_person=True), _by_item(inputs, is_person=False)
     names = list(dict.fromkeys(label.rater for label in inputs.labels if not label.is_person))
     persons = list(dict.fromkeys(label.rater for label in inputs.labels if label.is_person))
@@ -172,7 +172,7 @@ Columns = tuple[list[int], tuple[list[int], list[int]], list[str]]
 
 
 def _columns(inputs: SingleLabels, judge: Mapping[str, float], people: Labelled) -> Columns:
-    """The judge's class of each item, -1 where it cannot be read; people's items and classes; the prompts."""
+    """Return the judge's class of each item, -1 where it cannot be read; people's items and classes; the prompts."""
     said = [(place, label) for place, item in enumerate(judge) for label in people[item].values()]
     values = sorted({*(label for _, label in said), *(label for label in judge.values() if not math.isnan(label))})
     code = {value: number for number, value in enumerate(values)}
@@ -184,7 +184,7 @@ def _columns(inputs: SingleLabels, judge: Mapping[str, float], people: Labelled)
 
 
 def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, bar: Bar) -> JudgeBesidePeople:
-    """A judge beside people on the items that it and a person labelled."""
+    """Return a judge beside people on the items that it and a person labelled."""
     scale, prompts, level = inputs.scale, inputs.prompts, 1 - 5 * bar.p
     given = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
     own = {item: label for item, label in given.items() if not math.isnan(label)}
@@ -262,7 +262,7 @@ class JudgeBesidePeople:
         return None if math.isnan(reach) else reach
 
     def _reasons(self, because: str, missing: tuple[str, ...]) -> Iterator[str]:
-        """What is known, why it decides, and what would settle it."""
+        """Yield what is known, why it decides, and what would settle it."""
         report, alone = self.report, self.with_one
         match because:
             case "few labels":

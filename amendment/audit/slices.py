@@ -46,8 +46,8 @@ class Slice:
 
 
 def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[str, int]]:
-    """Every judge on every part that is large enough, what has only one part not being sliced by it; and by sort how
-    many values have no slice."""
+    """Return every judge on every part that is large enough, what has only one part not being sliced by it; and by sort
+    how many values have no slice."""
     parts: list[Slice] = []
     left: dict[str, int] = {}
     everything, votes = np.ones(len(data.items), np.bool_), data.votes
@@ -75,7 +75,7 @@ def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[
 
 
 def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
-    """The columns to slice by, with their values and the number of items of each."""
+    """Yield the columns to slice by, with their values and the number of items of each."""
     known, items = data.votes.where(data.votes.principle >= 0), len(data.items)
     pairs = np.unique(known.principle * items + known.item)
     yield "principle", data.principles, np.bincount(pairs // items, minlength=len(data.principles))
@@ -85,7 +85,7 @@ def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
 
 
 def _slice(data: AuditData, part: tuple[By, str], judge: Rater, rows: Verdicts, draws: Resampling) -> Slice | None:
-    """None where nothing could be read, or, where there are people, no call has a majority of them."""
+    """Return None where nothing could be read, or, where there are people, no call has a majority of them."""
     majority = data.majority[rows.item]
     compared = rows.readable & ((majority != NONE) if data.persons else True)
     if not compared.any():

@@ -119,13 +119,13 @@ def describe_study(paths: Sequence[Path], *, people: Sequence[str] = (), name: s
 
 
 def _matches_path(pattern: str, path: Path) -> bool:
-    """True if a pattern of people is the path of a file, however it is written."""
+    """Return True if a pattern of people is the path of a file, however it is written."""
     return Path(pattern).resolve() == path.resolve() or fnmatchcase(str(path), pattern)
 
 
 def _seen_from(path: Path, people: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """The patterns of people for one of the files: its path as its name; that of another file is empty and fits no
-    rater."""
+    """Return the patterns of people for one of the files: its path as its name; that of another file is empty and fits
+    no rater."""
     seen = []
     for pattern in people:
         is_path = any(_matches_path(pattern, other) for other in paths)
@@ -156,7 +156,7 @@ def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
 
 
 def _raters(path: Path) -> list[str]:
-    """The raters of a file of a known layout, in order of appearance."""
+    """Return the raters of a file of a known layout, in order of appearance."""
     source = VerdictFile(path=str(path), kind="model")
     readings = gather(DataSources(name="study", verdicts=(source,)), Path()).readings
     return list(dict.fromkeys(ballot.rater for reading in readings for ballot in reading.ballots))

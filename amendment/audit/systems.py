@@ -86,7 +86,7 @@ class ConstantAnswer:
 
 
 def controlled(data: AuditData, draws: Resampling) -> tuple[tuple[ControlledBy, ...], tuple[Controlled, ...]]:
-    """The method by judge, and the win rates of every system by every judge that compared it with others."""
+    """Return the method by judge, and the win rates of every system by every judge that compared it with others."""
     made, systems_of_judges = [], []
     named = (
         (data.model_a >= 0) & (data.model_b >= 0) & (data.model_a != data.model_b) & ~np.isnan(data.length_difference)
@@ -149,7 +149,7 @@ def _by_judge(
 
 
 def constant_answers(data: AuditData, draws: Resampling) -> tuple[ConstantAnswer, ...]:
-    """Every such text, by system; the most repeated texts first."""
+    """Return every such text, by system; the most repeated texts first."""
     sides = ((data.model_a, data.answer_a), (data.model_b, data.answer_b))
     given = [np.stack([model, answer, data.prompt], axis=1)[answer >= 0] for model, answer in sides]
     rows = np.unique(np.concatenate(given), axis=0)

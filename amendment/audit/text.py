@@ -46,7 +46,7 @@ def certificate_lines(
     gate: Iterable[Section] = (),
     more: Iterable[Section] = (),
 ) -> list[str]:
-    """The lines of the page, without line ends.
+    """Return the lines of the page, without line ends.
 
     `about` are a few words below the title, such as date and data; `notes` are paragraphs before the conclusion. `gate`
     is what a run's training waits for, and `more` stands at the end.
@@ -75,7 +75,7 @@ def _subject(certificate: Certificate) -> str:
 
 
 def _basis(certificate: Certificate) -> str:
-    """What the figures rest on."""
+    """Return what the figures rest on."""
     counts = certificate.counts
     repeated = f", {counts.repeated_votes} of them repeated" if counts.repeated_votes else ""
     repeated += f", {counts.shown_again} on repeated items" if counts.shown_again else ""
@@ -114,7 +114,7 @@ def _conclusions(certificate: Certificate) -> Iterator[str]:
 
 
 def _gates(certificate: Certificate) -> Iterator[str]:
-    """A line for each judge: what failed, what warns, what passed, what was not measured."""
+    """Yield a line for each judge: what failed, what warns, what passed, what was not measured."""
     names = [conclusion.judge for conclusion in certificate.conclusions[:MOST_JUDGES] if conclusion.judge]
     for name in names:
         by_outcome = [
@@ -127,7 +127,7 @@ def _gates(certificate: Certificate) -> Iterator[str]:
 
 
 def _warnings(certificate: Certificate) -> list[str]:
-    """What is wrong with the data, at most a few lines of each kind."""
+    """Return what is wrong with the data, at most a few lines of each kind."""
     unmatched = [
         f"Judge {cell(pair.judge)} shares no item with people. Check the item keys: '{cell(pair.judge_item)}' against "
         f"'{cell(pair.people_item)}'. Ignore this if they saw different items."
@@ -152,7 +152,7 @@ def _warnings(certificate: Certificate) -> list[str]:
 
 
 def _agreement(certificate: Certificate, judges: Iterable[JudgeReport]) -> list[str]:
-    """The figures of each conclusion, and agreement with the majority."""
+    """Return the figures of each conclusion, and agreement with the majority."""
     by_name = {conclusion.judge: conclusion for conclusion in certificate.conclusions}
     rows = [
         [

@@ -79,7 +79,7 @@ class Paraphrase(Record):
 
 
 def question(text: str) -> Messages:
-    """The conversation that asks for a text in other words."""
+    """Return the conversation that asks for a text in other words."""
     shown = (turn for text, written in _SHOWN for turn in (_asked(text), Message(role="assistant", content=written)))
     return (*shown, _asked(text))
 
@@ -100,7 +100,7 @@ def write_paraphrase(conversation: Messages) -> str | None:
 
 
 def unquoted(reply: str) -> str:
-    """A reply without blanks and quotation marks around the whole of it.
+    """Return a reply without blanks and quotation marks around the whole of it.
 
     >>> unquoted('"What makes the sky look blue?"')
     'What makes the sky look blue?'
@@ -116,7 +116,7 @@ def why_left_out(prompt: str, written: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """The text with one form of each character and blank."""
+    """Return the text with one form of each character and blank."""
     return " ".join(unicodedata.normalize("NFKC", text).replace("’", "'").split())
 
 
@@ -165,12 +165,12 @@ class VariantAgreement(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The figures in words."""
+        """Return the figures in words."""
         return f"{self.same} of {self.comparisons} comparisons ({', '.join(self.variants)})"
 
 
 def variant_agreements(answers: Iterable[ProbeAnswers]) -> list[VariantAgreement]:
-    """The agreement across variants by judge; empty where no variant was asked about."""
+    """Return the agreement across variants by judge; empty where no variant was asked about."""
     by_judge: dict[str, dict[str, list[ProbeAnswers]]] = defaultdict(lambda: defaultdict(list))
     for row in answers:
         if row.probe in VARIANTS and row.is_asked:
@@ -190,7 +190,7 @@ def variant_agreements(answers: Iterable[ProbeAnswers]) -> list[VariantAgreement
 
 
 def variant_sections(agreements: Iterable[VariantAgreement]) -> list[Section]:
-    """The agreement as a table; none without an agreement."""
+    """Return the agreement as a table; none without an agreement."""
     rows = tuple((row.judge, ", ".join(row.variants), str(row.comparisons), str(row.same)) for row in agreements)
     head = ("judge", "variants", "comparisons", "same verdict under all")
     note = (
@@ -201,6 +201,6 @@ def variant_sections(agreements: Iterable[VariantAgreement]) -> list[Section]:
 
 
 def probe_json(report: Sequence[Probed], agreements: Iterable[VariantAgreement]) -> dict[str, Any]:
-    """What all probes have found, as JSON, with the rules of their gates."""
+    """Return as JSON what all probes have found, with the rules of their gates."""
     probed = {"probes": [row.to_json() for row in report], "rules": dict(RULES)}
     return {**probed, "variants": [row._asdict() for row in agreements]}

@@ -94,7 +94,7 @@ class Rater(NamedTuple):
 
     @property
     def is_person(self) -> bool:
-        """Whether judges are compared with it: a person, or a rater that is declared to know the truth."""
+        """Return whether judges are compared with it: a person, or a rater that is declared to know the truth."""
         return self.kind in LABELLERS
 
 
@@ -206,11 +206,11 @@ class AuditData:
         return self.verdicts.where((self.verdicts.rater < len(self.persons)) & self.verdicts.readable)
 
     def prompts(self, item: Codes) -> Codes:
-        """The prompts of items, by which intervals are clustered."""
+        """Return the prompts of items, by which intervals are clustered."""
         return self.prompt[item]
 
     def by_item(self, verdicts: Verdicts, order: int | None = None) -> Codes:
-        """One rater's values as an array over all items, NONE where there is none."""
+        """Return one rater's values as an array over all items, NONE where there is none."""
         values = np.full(len(self.items), NONE)
         chosen = verdicts if order is None else verdicts.where(verdicts.order == order)
         values[chosen.item] = chosen.value
@@ -222,13 +222,13 @@ class AuditData:
         return np.bincount(read.item * 3 + read.value, minlength=3 * len(self.items)).reshape(-1, 3)
 
     def read_in_both(self, calls: Verdicts) -> tuple[Codes, Codes, Codes]:
-        """One rater's items, the verdict with A shown first, the verdict with B shown first."""
+        """Return one rater's items, the verdict with A shown first, the verdict with B shown first."""
         first, second = self.by_item(calls, 0), self.by_item(calls, 1)
         items = np.flatnonzero((first < INVALID) & (second < INVALID))
         return items, first[items], second[items]
 
     def only(self, mask: Flags) -> AuditData:
-        """The same of the votes of `mask` alone."""
+        """Return the same of the votes of `mask` alone."""
         parts = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return AuditData(**{**parts, **_together(self.votes.where(mask), len(self.items), len(self.persons))})
 
@@ -276,8 +276,8 @@ def audit_data(items: Mapping[str, ComparisonInfo], votes: Iterable[Vote]) -> Au
 
 
 def _clusters(items: Mapping[str, ComparisonInfo]) -> Codes:
-    """The cluster of each item: items with the same prompt or the same texts are in one, as are those that further
-    items connect."""
+    """Return the cluster of each item: items with the same prompt or the same texts are in one, as are those that
+    further items connect."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -308,7 +308,8 @@ def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
 
 
 def majority_classes(counts: Codes) -> Codes:
-    """The most frequent of A, tie and B in each row of counts; a draw is a tie, NONE where nothing was counted."""
+    """Return the most frequent of A, tie and B in each row of counts; a draw is a tie, NONE where nothing was
+    counted."""
     rows, which = np.unique(counts, axis=0, return_inverse=True)
     sides = [majority_side(a, tie, b) for a, tie, b in rows.tolist()]
     classes = np.array([NONE if side is None else 1 - side for side in sides], np.int64)
@@ -415,7 +416,7 @@ def _check(items: Mapping[str, ComparisonInfo], rows: Sequence[Vote]) -> None:
 
 
 def _wrong(vote: Vote, items: Mapping[str, ComparisonInfo], kind: RaterKind) -> Iterator[str]:
-    """The problems of a vote; an audit starts only when no vote has any."""
+    """Yield the problems of a vote; an audit starts only when no vote has any."""
     if vote.item not in items:
         yield f"its item {plain(vote.item)!r} is not among the items"
     if vote.kind in get_args(RaterKind) and vote.kind != kind:

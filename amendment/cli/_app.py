@@ -54,13 +54,13 @@ class Group(TyperGroup):
     """Commands by group; their help shows no type for a flag, and breaks lines where the window ends."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names by group, and within one in the order of registration."""
+        """Return the names by group, and within one in the order of registration."""
         panels = {name: getattr(command, "rich_help_panel", None) for name, command in self.commands.items()}
         places = {name: PANELS.index(panel) if panel else 0 for name, panel in panels.items()}
         return sorted(self.commands, key=places.__getitem__)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of this name, or None."""
+        """Return the command of this name, or None."""
         command = super().get_command(ctx, cmd_name)
         place = f"{ctx.info_name} {cmd_name}" if ctx.parent else cmd_name
         if command is None and place in RENAMED:
@@ -211,7 +211,7 @@ def _complain(message: str) -> None:
 
 
 def shell_path(path: Path) -> str:
-    """A path as a shell takes it; one that begins with a dash would be an option."""
+    """Return a path as a shell takes it; one that begins with a dash would be an option."""
     from amendment.text import plain
 
     text = f"./{path}" if str(path).startswith("-") else str(path)

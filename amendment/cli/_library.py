@@ -164,7 +164,7 @@ def _print_json(value: Any) -> None:
 
 
 def _print_plain(lines: list[str]) -> None:
-    """A folder's text may come from anybody, so it is printed as plain text."""
+    """Print as plain text: a folder's text may come from anybody."""
     from amendment.text import plain
 
     for line in lines:
@@ -204,7 +204,7 @@ def serve(
 
 
 def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
-    """The simulated models of a run file. Raises ConfigError where there is none."""
+    """Return the simulated models of a run file. Raises ConfigError where there is none."""
     from amendment.errors import ConfigError
     from amendment.llm.specs import SimulatedSpec
     from amendment.run.checks import load_run_file
@@ -217,7 +217,7 @@ def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
 
 
 def _by_itself(overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
-    """One simulated model that no run file describes."""
+    """Return one simulated model that no run file describes."""
     from amendment.llm.specs import SimulatedSpec
     from amendment.run.runfile.overrides import override
     from amendment.yamlfile import parse_yaml, validate

@@ -104,7 +104,7 @@ def show(  # noqa: PLR0917 - typer makes options of them
 
 
 def _table(reader: RunReader, stories: Sequence[PromptStory], count: int, filters: Sequence[str]) -> Iterator[str]:
-    """The first of the prompts, with what else there is."""
+    """Yield the first of the prompts, with what else there is."""
     from amendment.report.show import reply_lines, table_lines
 
     place = shell_path(reader.folder)

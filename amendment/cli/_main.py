@@ -16,6 +16,6 @@ COMMANDS = (_runs, _look, _people, _results, _library)
 
 
 def main() -> None:
-    """The entry point: errors become one clear message and an exit code, never a traceback."""
+    """Run a command. Errors become one clear message and an exit code, never a traceback."""
     prepare_memory()
     sys.exit(guarded(app))

@@ -110,7 +110,8 @@ def audit_path(
 
 
 def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None) -> Iterator[str]:
-    """The plan of labels for the judges of a run file, and what it asks of them; without a file for one judge."""
+    """Return the plan of labels for the judges of a run file, and what it asks of them; without a file for one
+    judge."""
     from amendment.audit.ceiling import Requirements
     from amendment.audit.planning import plan_lines
     from amendment.run import load_run_file

@@ -197,8 +197,8 @@ class Principle(Part):
         return self.applies_when is None or self.applies_when.holds_for(category, tags)
 
     def check_answer(self, text: str, known: str | None = None) -> Checked:
-        """Whether an answer with this text passes every check of the principle, or why that is not known. `known` is
-        the known answer of the prompt."""
+        """Return whether an answer with this text passes every check of the principle, or why that is not known.
+        `known` is the known answer of the prompt."""
         return run_checks(self.check, text, known)
 
     def is_kept_by(self, text: str, known: str | None = None) -> bool | None:

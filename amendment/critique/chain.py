@@ -126,7 +126,7 @@ def _principles(trail: _Trail) -> list[DrawnPrinciple]:
 
 
 async def _revise(trail: _Trail, drawn: DrawnPrinciple, step: int) -> None:
-    """One critique (unless skipped) and one revision of the last candidate by one principle. A copy is no candidate."""
+    """Critique (unless skipped) and revise the last candidate once by one principle. A copy is no candidate."""
     critique = await _critique(trail, drawn, step) if trail.settings.critique else None
     request = _pick(drawn.principle.revise, trail, step)
     critique_text = critique.text if critique else None

@@ -76,7 +76,7 @@ class Overlap:
         return longest >= SHORTEST
 
     def found_in(self, text: str) -> str | None:
-        """The evaluation set that a text overlaps with, the first one named."""
+        """Return the evaluation set that a text overlaps with, the first one named."""
         in_words = tuple(words(folded(text)))
         whole = self._whole.get(in_words)
         return whole or next(
@@ -93,7 +93,7 @@ class Cleaner:
         self._copies = NearCopies(NEAR)
 
     def find_flaw(self, name: str, prompt: str, *answers: str) -> Flaw | None:
-        """The first reason why a prompt, or a pair, is left out; None for what stays."""
+        """Return the first reason why a prompt, or a pair, is left out; None for what stays."""
         texts = (prompt, *answers)
         for text in texts:
             count = len(words(text))
@@ -110,7 +110,7 @@ class Cleaner:
         return Flaw(OVERLAP, evaluation_set) if evaluation_set else None
 
     def find_copy(self, name: str, *texts: str) -> Flaw | None:
-        """The earlier prompt or pair that this one copies. Later ones are compared with it too."""
+        """Return the earlier prompt or pair that this one copies. Later ones are compared with it too."""
         copy = self._copies.add(name, *texts)
         return Flaw(COPY if copy.is_exact else NEAR_COPY, copy.name) if copy else None
 
@@ -155,7 +155,8 @@ class PromptAnswers(NamedTuple):
 
 
 def one_sided_ngrams(source: str, prompts: Iterable[PromptAnswers]) -> list[OneSided]:
-    """The n-grams of up to five words that stand on one side of the pairs of a source only, the most frequent first.
+    """Return the n-grams of up to five words that stand on one side of the pairs of a source only, the most frequent
+    first.
 
     A prompt counts once, however many pairs it has. If a word says nothing about the label, it stands in the chosen
     answer alone as often as in the rejected one alone; the exact sign test says how well that fits. Of an n-gram and a
@@ -201,6 +202,6 @@ def _count(prompts: Sequence[Sequence[Sequence[Gram]]], n: int, frequent: set[Gr
 
 
 def _is_in(row: OneSided, other: OneSided) -> bool:
-    """A longer n-gram around this one stands in at least nine tenths as many prompts."""
+    """Return a longer n-gram around this one stands in at least nine tenths as many prompts."""
     is_around = len(other.words) > len(row.words) and f" {row.words} " in f" {other.words} "
     return is_around and row.side == other.side and other.prompts >= 0.9 * row.prompts

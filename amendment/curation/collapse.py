@@ -36,7 +36,7 @@ class CollapseGate(NamedTuple):
 
 
 def collapse_gates(measured: Diversity) -> dict[str, CollapseGate]:
-    """What the rule says of each set but the baseline."""
+    """Return what the rule says of each set but the baseline."""
     gates = {}
     for name, ratios in measured.ratios.items():
         fallen = {FAMILIES.get(measure, measure) for measure, ratio in ratios.items() if ratio.high < FALLEN}

@@ -97,7 +97,7 @@ class Contrast(ConstructConfig):
 
     @property
     def confirming(self) -> str:
-        """The name of the model that confirms pairs of principles without a check."""
+        """Return the name of the model that confirms pairs of principles without a check."""
         return self.judge or self.model
 
     def is_confirmed_by_writer(self, models: Mapping[str, ModelSpec]) -> bool:

@@ -87,7 +87,7 @@ class Tries:
             yield f"{' and '.join(tries)} are cut off: raise `max_tokens`{of_models}"
 
     def _warnings(self) -> Iterator[str]:
-        """A sentence without a full stop for each judge that alone confirmed pairs."""
+        """Yield a sentence without a full stop for each judge that alone confirmed pairs."""
         judged: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for name, confirmed in self._confirmed.items():
             for judge, count in confirmed.items():

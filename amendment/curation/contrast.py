@@ -36,7 +36,7 @@ class Confirmed(NamedTuple):
 
 
 def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[DrawnPrinciple]:
-    """The principles that have an opposite; only those with these ids, if any are named."""
+    """Return the principles that have an opposite; only those with these ids, if any are named."""
     return [
         drawn
         for drawn in list_principles(constitutions)
@@ -45,13 +45,13 @@ def contrast_principles(constitutions: Sequence[Constitution], names: Sequence[s
 
 
 def unchecked(constitutions: Sequence[Constitution], names: Sequence[str] = ()) -> list[str]:
-    """The ids of the same that have no check, so that a judge confirms their pairs."""
+    """Return the ids of the same that have no check, so that a judge confirms their pairs."""
     return [drawn.principle.id for drawn in contrast_principles(constitutions, names) if not drawn.principle.check]
 
 
 def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, seed: int) -> list[DrawnPrinciple]:
-    """The principle of each of `count` pairs of a prompt, by weight; every principle that applies is drawn before any
-    is repeated. Empty if none applies."""
+    """Return the principle of each of `count` pairs of a prompt, by weight; every principle that applies is drawn
+    before any is repeated. Empty if none applies."""
     fit = [drawn for drawn in pool if drawn.principle.applies_to(prompt.category, prompt.tags)]
     order = draw_principles(fit, len(fit), scheme="weighted", key=["contrast", seed, prompt.id])
     return [order[number % len(order)] for number in range(count)] if order else []
@@ -60,8 +60,8 @@ def drawn_for(prompt: Prompt, pool: Sequence[DrawnPrinciple], count: int, *, see
 async def confirm(
     prompt: Prompt, drawn: DrawnPrinciple, chosen: Candidate, rejected: Candidate, judge: Judge | None
 ) -> Confirmed | str:
-    """What confirms the order of two answers, or the reason why nothing does. Raises ProviderError if the judge cannot
-    answer.
+    """Return what confirms the order of two answers, or the reason why nothing does. Raises ProviderError if the judge
+    cannot answer.
 
     If the principle has a check, only the check decides: the chosen answer passes it, and the rejected one does not. A
     rejected answer that was cut off counts if it had failed the check already, so that no continuation could pass.
@@ -97,7 +97,8 @@ async def _by_judge(
 def judged_lines(
     constitutions: Sequence[Constitution], names: Sequence[str], judge: str, *, is_writer: bool
 ) -> Iterator[str]:
-    """What to know before a run of the pairs that the model `judge` alone confirms; `is_writer`: it writes them too."""
+    """Yield what to know before a run of the pairs that the model `judge` alone confirms; `is_writer`: it writes them
+    too."""
     if judged := unchecked(constitutions, names):
         line = f"no check for {', '.join(judged)}: the likelihood judge of {judge} confirms their pairs"
         advice = "and it writes both answers; write a `check`, or name another model under `judge`"
@@ -107,7 +108,7 @@ def judged_lines(
 def contrast_problems(
     constitutions: Sequence[Constitution], names: Sequence[str], *, scores_texts: bool
 ) -> Iterator[tuple[Loc, str]]:
-    """What is wrong with contrast prompts by the principles of these ids, each with the key in their entry;
+    """Yield what is wrong with contrast prompts by the principles of these ids, each with the key in their entry;
     `scores_texts` says whether the model that confirms pairs returns log-probabilities of given answers."""
     known = [principle.id for constitution in constitutions for principle in constitution.principles]
     pool = contrast_principles(constitutions, names)

@@ -29,7 +29,7 @@ class PrincipleCoverage(Record):
 
 
 def coverage(constitutions: Sequence[Constitution], prompts: Iterable[Prompt]) -> list[PrincipleCoverage]:
-    """How many prompts each principle applies to, in the order of the constitutions."""
+    """Return how many prompts each principle applies to, in the order of the constitutions."""
     scopes = Counter((prompt.category, prompt.tags) for prompt in prompts)
     categories = Counter[str]()
     for (category, _), count in scopes.items():
@@ -45,7 +45,8 @@ def coverage(constitutions: Sequence[Constitution], prompts: Iterable[Prompt]) -
 
 
 def coverage_rows(covered: Sequence[PrincipleCoverage]) -> list[list[str]]:
-    """The matrix of principles by categories, its head first; empty where every principle applies to every prompt."""
+    """Return the matrix of principles by categories, its head first; empty where every principle applies to every
+    prompt."""
     if len({tuple(row.by_category.items()) for row in covered}) <= 1:
         return []
     categories = list(covered[0].by_category)
@@ -60,7 +61,8 @@ def coverage_rows(covered: Sequence[PrincipleCoverage]) -> list[list[str]]:
 
 
 def too_few(covered: Sequence[PrincipleCoverage], prompts: int) -> Iterator[str]:
-    """The principles that apply to fewer than 20 prompts, in a sentence; nothing where the run itself has fewer."""
+    """Yield the principles that apply to fewer than 20 prompts, in a sentence; nothing where the run itself has
+    fewer."""
     few = [f"{row.principle} ({row.prompts})" for row in covered if row.prompts < FEW]
     if few and prompts >= FEW:
         yield f"principles that apply to fewer than {FEW} prompts: {', '.join(few)}"

@@ -101,7 +101,7 @@ def measure_diversity(
     embed: Embed | None = None,
     seed: int = 0,
 ) -> Diversity | None:
-    """Every figure of each set, at the same number of texts and of words, or characters.
+    """Return every figure of each set, at the same number of texts and of words, or characters.
 
     Each draw takes, of every set and without replacement, half as many texts as the smallest set has, at most
     500. Then the set with the fewest words stays whole, and of the others the longest texts are cut until they have as
@@ -269,13 +269,14 @@ def _total(texts: Iterable[Sequence[Any]]) -> int:
 
 
 def _cut(texts: Sequence[Any], total: int) -> list[Any]:
-    """The texts with the longest cut to one length, so that together they have `total` parts."""
+    """Return the texts with the longest cut to one length, so that together they have `total` parts."""
     kept = _level([len(text) for text in texts], total)
     return [text[:length] for text, length in zip(texts, kept, strict=True)]
 
 
 def _level(lengths: Sequence[int], total: int) -> list[int]:
-    """The lengths under the highest common cap that keeps their sum within `total`, what is missing spread by one.
+    """Return the lengths under the highest common cap that keeps their sum within `total`, what is missing spread by
+    one.
 
     >>> _level([2, 9, 5], 12)
     [2, 5, 5]

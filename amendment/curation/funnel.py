@@ -120,7 +120,7 @@ class Cleaning:
             self._cleaner.find_copy(row.comparison_id, _asked(row), *_answers(row))
 
     def pairs(self, source: str, rows: Sequence[Preference]) -> Sequence[int]:
-        """The places of the pairs of a source that stay, in their order."""
+        """Return the places of the pairs of a source that stay, in their order."""
         self._in += len(rows)
         if self._config is None:
             return range(len(rows))
@@ -136,8 +136,8 @@ class Cleaning:
         return kept
 
     def _copied_prompt(self, source: str, row: Preference) -> Flaw | None:
-        """Whether an earlier source has nearly the same prompt, which may be on the other side of the split. Of equal
-        prompts the mix takes care."""
+        """Return whether an earlier source has nearly the same prompt, which may be on the other side of the split. Of
+        equal prompts the mix takes care."""
         if self._prompts is None or row.prompt_id in self._source_of:
             return None
         copy = self._prompts.add(row.prompt_id, _asked(row))
@@ -148,11 +148,11 @@ class Cleaning:
 
     @property
     def left_out(self) -> Counter[str]:
-        """What was left out so far, by reason."""
+        """Return what was left out so far, by reason."""
         return Counter(row.reason for row in self._dropped)
 
     def funnel(self, before: Mapping[str, int]) -> Funnel:
-        """What became of the pairs; `before` is what the stage itself had left out of them, by reason."""
+        """Return what became of the pairs; `before` is what the stage itself had left out of them, by reason."""
         came_in, remained = self._in + sum(before.values()), self._in - len(self._dropped)
         return Funnel(what="pairs", came_in=came_in, left_out={**before, **self.left_out}, remained=remained)
 
@@ -182,7 +182,7 @@ class Cleaning:
 
 
 def _asked(row: Prompt | Preference) -> str:
-    """All that a model sees of a prompt; the tools too, since with others it is another task."""
+    """Return all that a model sees of a prompt; the tools too, since with others it is another task."""
     messages = row.messages if isinstance(row, Prompt) else row.prompt
     tools = f"\n{canonical_json(list(row.tools)).decode()}" if row.tools else ""
     return transcript(messages, by="user") + tools
@@ -206,7 +206,7 @@ def _sides(rows: Sequence[Preference], places: Sequence[int]) -> Iterator[Prompt
 
 
 def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> Overlap:
-    """The n-grams of all evaluation sets. Raises DataError with the problems of all of them."""
+    """Return the n-grams of all evaluation sets. Raises DataError with the problems of all of them."""
     overlap = Overlap()
     problems: list[Problem] = []
     for source in config.evaluation_sets:
@@ -233,7 +233,8 @@ def read_overlap(config: CleanConfig, base: Path, *, glimpse: bool = False) -> O
 
 
 def clean_key(config: CleanConfig | None, base: Path) -> dict[str, Any]:
-    """What of `clean` changes the prompts, or the pairs, and the state of the evaluation sets; empty without it."""
+    """Return what of `clean` changes the prompts, or the pairs, and the state of the evaluation sets; empty without
+    it."""
     if config is None:
         return {}
     return {
@@ -243,7 +244,7 @@ def clean_key(config: CleanConfig | None, base: Path) -> dict[str, Any]:
 
 
 def _one_sided_sample(rows: Sequence[OneSided]) -> Sample:
-    """The first n-grams that stand on one side of the pairs only."""
+    """Return the first n-grams that stand on one side of the pairs only."""
     return Sample(
         title="N-grams that stand on one side of the pairs only",
         head=("words", "side", "prompts", "prompts with them on the other side", "p", "source"),

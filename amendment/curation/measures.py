@@ -60,7 +60,8 @@ def compression_ratio(texts: Sequence[str]) -> float:
 
 
 def self_repetition(texts: Sequence[Words], n: int = REPEATED) -> float:
-    """The share of texts, of those with n words, that have an n-gram in common with another one; nan without any."""
+    """Return the share of texts, of those with n words, that have an n-gram in common with another one; nan without
+    any."""
     holders: Counter[tuple[str, ...]] = Counter()
     grams = [set(ngrams(text, n)) for text in texts]
     for of_text in grams:
@@ -78,7 +79,7 @@ def effective_number(kinds: Iterable[Hashable]) -> float:
 
 
 def hashed_features(texts: Sequence[Words]) -> NDArray[np.float32]:
-    """A unit vector for each text, as a row: its words and pairs of words, counted in 4,096 hashed places."""
+    """Return a unit vector for each text, as a row: its words and pairs of words, counted in 4,096 hashed places."""
     rows = np.zeros((len(texts), DIMENSIONS), np.float32)
     for number, text in enumerate(texts):
         grams = [*text, *map(" ".join, ngrams(text, 2))]
@@ -89,7 +90,8 @@ def hashed_features(texts: Sequence[Words]) -> NDArray[np.float32]:
 
 
 def vendi_score(features: NDArray[Any]) -> float:
-    """The effective number of different texts, from 1 to their number, given a unit vector for each; nan without any.
+    """Return the effective number of different texts, from 1 to their number, given a unit vector for each; nan without
+    any.
 
     exp of the entropy of the eigenvalues of K / n, where K holds the cosines of all pairs of texts (Friedman and Dieng
     2023, The Vendi Score, definition 3.1).
@@ -103,7 +105,8 @@ def vendi_score(features: NDArray[Any]) -> float:
 
 
 def tail_words(texts: Iterable[Words]) -> frozenset[str]:
-    """The rarest words of texts: those left when the most frequent ones, which make nine tenths of it, are taken away.
+    """Return the rarest words of texts: those left when the most frequent ones, which make nine tenths of it, are taken
+    away.
 
     Of equally frequent words the first in the alphabet is taken away first.
     """
@@ -118,7 +121,7 @@ def tail_words(texts: Iterable[Words]) -> frozenset[str]:
 
 
 def tail_coverage(texts: Iterable[Words], tail: frozenset[str]) -> float:
-    """The share of the words of `tail` that occur in texts; nan where there is no tail.
+    """Return the share of the words of `tail` that occur in texts; nan where there is no tail.
 
     Their mass says less: where a model forgets a rare word it repeats another, so that mass may stay while words go.
     """
@@ -143,7 +146,7 @@ class WordModel:
         self._totals = {context: (counts.total(), len(counts)) for context, counts in self._after.items()}
 
     def _steps(self, text: Words) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Each word with the two before it; a text begins after two line breaks, and ends with one."""
+        """Return each word with the two before it; a text begins after two line breaks, and ends with one."""
         line = ["\n", "\n", *(word if word in self._known else UNKNOWN for word in text), "\n"]
         return (((first, second), word) for first, second, word in ngrams(line, 3))
 

@@ -37,7 +37,7 @@ class MixPair(Record):
 
 
 def mix_labels(config: DatasetConfig) -> dict[str, PairFile]:
-    """The files under `dataset.mix` by the names under which they are counted."""
+    """Return the files under `dataset.mix` by the names under which they are counted."""
     labels: dict[str, PairFile] = {}
     for part in config.mix:
         if isinstance(part, PairFile):
@@ -47,13 +47,13 @@ def mix_labels(config: DatasetConfig) -> dict[str, PairFile]:
 
 
 def mix_parts(config: DatasetConfig) -> dict[str, RunShare | PairFile]:
-    """The sources under `dataset.mix`, which is not empty, by name; the run's own comes first."""
+    """Return the sources under `dataset.mix`, which is not empty, by name; the run's own comes first."""
     own = next(part for part in config.mix if isinstance(part, RunShare))
     return {RUN: own, **mix_labels(config)}
 
 
 def mix_key(config: DatasetConfig) -> list[Any]:
-    """The shares and floors of each source, for a key."""
+    """Return the shares and floors of each source, for a key."""
     return [[name, part.share, part.floor] for name, part in mix_parts(config).items()]
 
 
@@ -109,7 +109,7 @@ def mix_in(
 
 
 def _held_out(config: DatasetConfig, sides: RunPrompts, files: Rows, seed: int) -> frozenset[str]:
-    """All prompts of the test side: the run's own, and the same share of each file's other prompts."""
+    """Return all prompts of the test side: the run's own, and the same share of each file's other prompts."""
     seen, test = set(sides.prompts), sides.test
     for rows in files.values():
         new = {row.prompt_id for row in rows} - seen

@@ -45,7 +45,7 @@ PairShare = Annotated[PairFile, AfterValidator(_licensed)]
 
 
 def _whole(mix: Sequence[RunShare | PairFile]) -> Sequence[RunShare | PairFile]:
-    """The mix, if it is one. Raises ValueError with all that it is not."""
+    """Return the mix, if it is one. Raises ValueError with all that it is not."""
     shares = [part.share for part in mix if part.share is not None]
     floors = [part.floor for part in mix if part.floor is not None]
     runs = sum(isinstance(part, RunShare) for part in mix)
@@ -118,20 +118,20 @@ def mix_pairs(
 
 
 def _weights(sources: Iterable[str], shares: Mapping[str, float] | None) -> dict[str, Fraction]:
-    """The shares as exact numbers that sum to 1: 0.1 is a tenth, as it was written."""
+    """Return the shares as exact numbers that sum to 1: 0.1 is a tenth, as it was written."""
     written = {name: Fraction(str(shares[name])) if shares else Fraction(1) for name in sources}
     return {name: share / sum(written.values()) for name, share in written.items()}
 
 
 def _with_rest(sources: Iterable[str], floors: Mapping[str, float]) -> dict[str, float] | None:
-    """The floors, and equal parts of what they leave for the others; None without a floor."""
+    """Return the floors, and equal parts of what they leave for the others; None without a floor."""
     others = [name for name in sources if name not in floors]
     rest = (1 - sum(floors.values())) / len(others) if others else 0.0
     return {**floors, **dict.fromkeys(others, rest)} if floors else None
 
 
 def _above_floors(sizes: Mapping[str, int], floors: Mapping[str, float]) -> dict[str, int]:
-    """The number of pairs from each source, for the largest total that keeps every floor."""
+    """Return the number of pairs from each source, for the largest total that keeps every floor."""
     exact = {name: Fraction(str(share)) for name, share in floors.items()}
     total = min([sum(sizes.values()), *(floor(sizes[name] / share) for name, share in exact.items())])
     needed = {name: ceil(total * share) for name, share in exact.items()}
@@ -146,7 +146,7 @@ def _above_floors(sizes: Mapping[str, int], floors: Mapping[str, float]) -> dict
 
 
 def _keepers(sources: Mapping[str, Sequence[Preference]], weights: Mapping[str, Fraction], seed: int) -> dict[str, str]:
-    """The source that keeps each prompt which several have."""
+    """Return the source that keeps each prompt which several have."""
     held: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for name, pairs in sources.items():
         for pair in pairs:
@@ -168,7 +168,7 @@ def _keepers(sources: Mapping[str, Sequence[Preference]], weights: Mapping[str, 
 
 
 def _allotted(sizes: Mapping[str, int], weights: Mapping[str, Fraction]) -> dict[str, int]:
-    """The number of pairs from each source, for the largest total at which no source has too few.
+    """Return the number of pairs from each source, for the largest total at which no source has too few.
 
     No source owes more than its size, rounded up, and sizes are whole: so rounding asks none for one too many.
     """
@@ -184,6 +184,6 @@ def _by_largest_remainder(total: int, weights: Mapping[str, Fraction]) -> dict[s
 
 
 def _taken(pairs: Sequence[Preference], count: int, seed: int) -> list[Preference]:
-    """The pairs with the smallest hashes, in their original order."""
+    """Return the pairs with the smallest hashes, in their original order."""
     ranked = sorted(range(len(pairs)), key=lambda index: content_id(["mix", seed, pairs[index].comparison_id]))
     return [pairs[index] for index in sorted(ranked[:count])]

@@ -93,14 +93,14 @@ class NearCopies:
 
 
 def words_and_figures(text: str) -> tuple[list[str], list[str]]:
-    """What two exact copies share: the words in lower case, without punctuation, and the figures and signs of
+    """Return what two exact copies share: the words in lower case, without punctuation, and the figures and signs of
     arithmetic. A text without words is its own."""
     text = folded(text)
     return words(text) or [text.strip()], _FIGURES.findall(text)
 
 
 def make_shingles(in_words: list[str], figures: list[str]) -> list[str]:
-    """The different runs of three words of a text, each marked by the figures of the whole text."""
+    """Return the different runs of three words of a text, each marked by the figures of the whole text."""
     mark = zlib.crc32(" ".join(figures).encode()) if figures else 0
     starts = range(max(1, len(in_words) - SHINGLE + 1))
     return list({f"{mark} {' '.join(in_words[start : start + SHINGLE])}" for start in starts})

@@ -38,7 +38,7 @@ _SOCIAL = re.compile(r"(?<![\w-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4
 
 
 def personal_data(text: str) -> list[str]:
-    """The kinds of personal data that a text holds, each once."""
+    """Return the kinds of personal data that a text holds, each once."""
     found = {
         EMAIL: any(not _RESERVED.search(address[1]) for address in _EMAIL.finditer(text)),
         ACCOUNT: any(_is_account(start) for number in _ACCOUNT.findall(text) for start in _starts(number)),
@@ -54,17 +54,17 @@ def _is_phone(found: str) -> bool:
 
 
 def _starts(number: str) -> Iterator[str]:
-    """A number without its spaces and hyphens, and each start of it: a date, a code or a word may follow."""
+    """Return a number without its spaces and hyphens, and each start of it: a date, a code or a word may follow."""
     return accumulate(re.split("[ -]", number))
 
 
 def _is_account(number: str) -> bool:
-    """The remainder by 97 that ISO 13616 asks for."""
+    """Return the remainder by 97 that ISO 13616 asks for."""
     return 15 <= len(number) <= 34 and int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
 
 
 def _is_card(digits: str) -> bool:
-    """The check digit that ISO 7812 asks for."""
+    """Return the check digit that ISO 7812 asks for."""
     if not 13 <= len(digits) <= 19 or digits in _TEST_CARDS:
         return False
     doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])

@@ -48,15 +48,15 @@ _PLACEHOLDER = re.compile(r"\[[^]]*\]|<[^>]*>|\{[^}]*\}|\([^)]*\)", re.DOTALL)
 
 
 def question(kind: Kind, seeds: Sequence[str], statement: str | None) -> str:
-    """What a model is asked, given the texts of seed prompts and the principle to aim at, if there is one."""
+    """Return what a model is asked, given the texts of seed prompts and the principle to aim at, if there is one."""
     aim = _AIM.replace("{statement}", statement) if statement else ""
     text = _ASK[kind].replace("{each}", str(EACH)).replace("{aim}", aim)
     return text.replace("{prompts}", fence({"prompts": list(seeds)})["prompts"])
 
 
 def listed_prompts(reply: str) -> list[str]:
-    """The items of the list in a reply, without bold type, and without quotation marks around them or a stray quotation
-    mark or bracket at one end."""
+    """Return the items of the list in a reply, without bold type, and without quotation marks around them or a stray
+    quotation mark or bracket at one end."""
     return [_bare(item.rstrip().strip("*_ ")) for item in _ITEM.findall(reply)]
 
 
@@ -77,7 +77,7 @@ def rouge_l(ours: Sequence[str], theirs: Sequence[str]) -> float:
 
 
 def _common(ours: Sequence[str], theirs: Sequence[str]) -> int:
-    """The length of the longest common subsequence, one bit for each word of `ours` (Hyyrö 2004)."""
+    """Return the length of the longest common subsequence, one bit for each word of `ours` (Hyyrö 2004)."""
     places: dict[str, int] = {}
     for place, word in enumerate(ours):
         places[word] = places.get(word, 0) | 1 << place
@@ -134,8 +134,8 @@ class Weakest(NamedTuple):
 
 
 def find_weakest(folder: Path, among: Sequence[str]) -> Weakest:
-    """The weakest figure of a finished run about these principles: of its last policy by the scorecard, or else of its
-    drafts.
+    """Return the weakest figure of a finished run about these principles: of its last policy by the scorecard, or else
+    of its drafts.
 
     Figures are those of a principle, of a principle in a category, and of a category, each with at least ten answers;
     of equally low ones it is the one with most answers. Raises ConfigError where there is none.
@@ -160,7 +160,7 @@ def find_weakest(folder: Path, among: Sequence[str]) -> Weakest:
 
 
 def _weakest_on_scorecard(evaluate: Result) -> list[Weakest]:
-    """The shares of the last policy's answers, in all and by category."""
+    """Return the shares of the last policy's answers, in all and by category."""
     kept = [figure for figure in evaluate.where("kept") if "policy" in figure.of and "less" not in figure.of]
     policies = list(dict.fromkeys(figure.of["policy"] for figure in kept))
     figures = []
@@ -183,7 +183,7 @@ def _weakest_drafts(critique: Result) -> list[Weakest]:
 
 
 def _weakest_categories(figures: Sequence[Weakest]) -> list[Weakest]:
-    """All principles together, category by category."""
+    """Return all principles together, category by category."""
     together = []
     for category in dict.fromkeys(figure.category for figure in figures if figure.category):
         own = [figure for figure in figures if figure.category == category]

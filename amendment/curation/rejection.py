@@ -24,8 +24,8 @@ def pass_at_k(n: int, passed: int, k: int) -> float:
 
 
 def pass_at_each_k(outcomes: Mapping[str, Sequence[bool]]) -> dict[int, Estimate]:
-    """The mean pass@k over prompts, for k of 1, 2, 4 and so on up to the fewest answers that a prompt has; `outcomes`
-    say by prompt which of its answers pass."""
+    """Return the mean pass@k over prompts, for k of 1, 2, 4 and so on up to the fewest answers that a prompt has;
+    `outcomes` say by prompt which of its answers pass."""
     fewest = min(map(len, outcomes.values()), default=0)
     ks = sorted({fewest, *(2**power for power in range(fewest.bit_length()))} - {0})
     return {
@@ -34,8 +34,8 @@ def pass_at_each_k(outcomes: Mapping[str, Sequence[bool]]) -> dict[int, Estimate
 
 
 def choose_by_behaviour(behaviours: Mapping[T, Hashable]) -> list[T]:
-    """One answer of each group that behaves alike, such as programs with the same outputs on shared inputs; larger
-    groups first, and of a group the first (AlphaCode, Li et al. 2022, section 4.6)."""
+    """Return one answer of each group that behaves alike, such as programs with the same outputs on shared inputs;
+    larger groups first, and of a group the first (AlphaCode, Li et al. 2022, section 4.6)."""
     groups: dict[Hashable, list[T]] = {}
     for name, behaviour in behaviours.items():
         groups.setdefault(behaviour, []).append(name)

@@ -34,7 +34,7 @@ class RoundsConfig(Part):
 
     @property
     def later(self) -> range:
-        """The rounds after the first."""
+        """Return the rounds after the first."""
         return range(2, self.n + 1)
 
 
@@ -56,7 +56,8 @@ class RoundPairs(NamedTuple):
 def choose_round_pairs(
     rounds: RoundsConfig, earlier: Sequence[Preference], new: Sequence[Preference], *, number: int, seed: int
 ) -> RoundPairs:
-    """The pairs that round `number` trains on; `earlier` are those of the rounds before it, the first one's first.
+    """Return the pairs that round `number` trains on; `earlier` are those of the rounds before it, the first one's
+    first.
 
     Each comparison counts once, by its earliest pair. With `replay_human` people's pairs of all rounds so far are drawn
     by a seeded hash, without replacement: so many that they have the wanted share, or all where they are fewer.

@@ -33,7 +33,7 @@ class DiversitySettings(Part):
     words and pairs of words are counted."""
 
     def key(self, base: Path) -> dict[str, Any]:
-        """What of files and models changes the figures."""
+        """Return what of files and models changes the figures."""
         key: dict[str, Any] = {"reference": source_state(self.reference, base)} if self.reference else {}
         if self.embeddings:
             key["embeddings"] = embeddings_state(self.embeddings, base)
@@ -53,7 +53,7 @@ class DiversitySettings(Part):
         return {prompt_id: last_text(answer.messages) for prompt_id, (_, answer) in people.items()}
 
     def embed(self, base: Path) -> tuple[Embed | None, str]:
-        """What makes the vectors of the Vendi score, None for words, and its name or why it is missing."""
+        """Return what makes the vectors of the Vendi score, None for words, and its name or why it is missing."""
         if self.embeddings is None:
             return None, "words"
         try:

@@ -37,7 +37,7 @@ SHOWN = 8
 
 
 def and_more(count: int, words: str = LIKE_THIS) -> str:
-    """The note about further rows, in brackets; empty if there are none."""
+    """Return the note about further rows, in brackets; empty if there are none."""
     return f" ({words.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
@@ -59,13 +59,13 @@ class Ballot(NamedTuple):
     """The text of the cell."""
 
     def flipped(self) -> Ballot:
-        """The same verdict where the answers have changed places."""
+        """Return the same verdict where the answers have changed places."""
         p_a = None if self.p_a is None else 1 - self.p_a
         return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
 
 
 def join_words(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
-    """The words of one column or of several together; empty where all of them are."""
+    """Return the words of one column or of several together; empty where all of them are."""
     words = [_key_word(values[column]) for column in columns]
     if not any(words):
         return ""
@@ -77,7 +77,7 @@ def _key_word(value: Any) -> str:
 
 
 def _parts_in(value: Any) -> list[Any]:
-    """The parts of a rater's name in one cell: several where it is a list."""
+    """Return the parts of a rater's name in one cell: several where it is a list."""
     return value if isinstance(value, list) and value else [value]
 
 
@@ -106,7 +106,7 @@ class BallotReader:
         the others."""
 
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
-        """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
+        """Return the ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
         columns, values = self.columns, row.values
         if self._nobody_voted(values):
             self.counts["empty cells without a vote"] += 1
@@ -155,7 +155,7 @@ class BallotReader:
 
     @property
     def raters(self) -> list[str]:
-        """All raters that were read, in order of appearance."""
+        """Return all raters that were read, in order of appearance."""
         return list(self._kinds)
 
     def _kind(self, rater: str) -> RaterKind | None:
@@ -181,14 +181,14 @@ class BallotReader:
         return name
 
     def _nobody_voted(self, values: Mapping[str, Any]) -> bool:
-        """True if the raters stand inside a cell that is empty: a list of no annotators."""
+        """Return True if the raters stand inside a cell that is empty: a list of no annotators."""
         columns = self.columns
         inside = columns.rater and all("." in column for column in columns.rater)
         cells = (*(columns.rater or ()), columns.verdict, columns.p)
         return bool(inside) and not any(parse_word(values[column]) for column in cells if column)
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
-        """The answer that was displayed first, and whether that is enough to read the row's verdict."""
+        """Return the answer that was displayed first, and whether that is enough to read the row's verdict."""
         column = self.columns.order
         if column is None:
             return ("A" if self._coordinates == "displayed" else None), True
@@ -224,7 +224,7 @@ class BallotReader:
         return None
 
     def _compare(self, row: Row, value: str, word: str, p: float | None, problems: list[Problem]) -> None:
-        """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
+        """Report a word for one answer with a probability for the other: mostly a confidence in the verdict."""
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
         message = (
@@ -237,7 +237,7 @@ class BallotReader:
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
     ) -> tuple[str | None, str]:
-        """The vote in a cell, and its word; None if there is no verdict."""
+        """Return the vote in a cell, and its word; None if there is no verdict."""
         if column == self.columns.p:
             return self._read_empty_cell(rater, p), ""
         word = parse_word(row.values[column])
@@ -259,7 +259,7 @@ class BallotReader:
         return None, word
 
     def _meaning(self, word: str) -> str | None:
-        """The value that a word stands for; None where it stands for none."""
+        """Return the value that a word stands for; None where it stands for none."""
         if self._scale != "pair" and word == NO_VERDICT:
             return "invalid"
         if self._scale == "pair" or self._meanings or not word:
@@ -273,7 +273,7 @@ class BallotReader:
         return word.replace(",", ".") if abs(number) <= LARGEST_SCORE else None
 
     def _read_empty_cell(self, rater: str, p: float | None) -> str | None:
-        """The meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
+        """Return the meaning of an empty cell: its probability, else no vote of a person or an unreadable verdict."""
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"

@@ -117,7 +117,7 @@ def read_source(source: Source, base: Path, *, glimpse: bool = False) -> SourceR
 
 
 def is_cut(source: Source, base: Path, rows: int) -> bool:
-    """Whether the run may read more of a source than a glimpse that read so many `rows`."""
+    """Return whether the run may read more of a source than a glimpse that read so many `rows`."""
     most = _most_glimpsed(source, base)
     return rows == most and source.take != most
 

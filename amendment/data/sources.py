@@ -82,22 +82,22 @@ class Source(Part):
 
     @property
     def config_name(self) -> str | None:
-        """The configuration of the dataset."""
+        """Return the configuration of the dataset."""
         return (self.split or "").rpartition("/")[0] or None
 
     @property
     def split_name(self) -> str:
-        """The split without the configuration."""
+        """Return the split without the configuration."""
         return (self.split or "").rpartition("/")[2] or "train"
 
     @property
     def name(self) -> str:
-        """The dataset without its revision."""
+        """Return the dataset without its revision."""
         return dataset_parts(str(self.dataset))[0]
 
     @property
     def revision(self) -> str | None:
-        """The revision of a dataset on the Hub; a folder has none."""
+        """Return the revision of a dataset on the Hub; a folder has none."""
         return dataset_parts(str(self.dataset))[1]
 
     @property

@@ -193,12 +193,12 @@ class VerdictFile(Source):
 
     @property
     def scale(self) -> Scale:
-        """The kind of value that a verdict is."""
+        """Return the kind of value that a verdict is."""
         return "ordinal" if isinstance(self.scale_, tuple) else self.scale_
 
     @property
     def classes(self) -> tuple[Word, ...]:
-        """The classes of an ordinal scale, where it has names for them."""
+        """Return the classes of an ordinal scale, where it has names for them."""
         return self.scale_ if isinstance(self.scale_, tuple) else ()
 
     @property
@@ -305,6 +305,6 @@ class DataSources(Part):
 
     @property
     def drawn_at_random(self) -> bool:
-        """Whether all labels that come with files are declared as drawn at random."""
+        """Return whether all labels that come with files are declared as drawn at random."""
         labels = [source.drawn == "random" for source in self.verdicts if source.may_have_labels]
         return bool(labels) and all(labels) and not any(pairs.kind in LABELLERS for pairs in self.pairs)

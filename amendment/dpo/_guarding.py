@@ -67,7 +67,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
             )
 
     def state(self) -> dict[str, Any]:
-        """The state that transformers writes into a checkpoint."""
+        """Return the state that transformers writes into a checkpoint."""
         return {"args": {}, "attributes": {"readings": [reading.to_json() for reading in self.readings]}}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
@@ -168,7 +168,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
 
     @contextmanager
     def _reference(self, model: Any) -> Iterator[Any]:
-        """The model without its adapter, or the base as it lies on the disk."""
+        """Lend the model without its adapter, or the base as it lies on the disk."""
         if hasattr(model, "disable_adapter"):
             with model.disable_adapter():
                 yield model
@@ -249,8 +249,8 @@ def _trained(model: Any) -> list[tuple[str, Any]]:
 
 
 def _questions(bench: Workbench, guards: Guards) -> list[tuple[Row, list[int]]]:
-    """The first prompts that leave room for an answer, in token ids. Raises DataError where `prompt` is no list of
-    messages."""
+    """Return the first prompts that leave room for an answer, in token ids. Raises DataError where `prompt` is no list
+    of messages."""
     rows = [dict(row) for row in guards.prompts]
     asked = []
     for number, row in enumerate(rows):

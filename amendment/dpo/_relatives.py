@@ -57,7 +57,7 @@ class Unpaired(NamedTuple):
 def kto_trainer(
     bench: Workbench, pairs: Sequence[TokenPair], _labels: PairLabels, settings: DpoSettings, reference: str | Path
 ) -> tuple[Any, list[int]]:
-    """The trainer of KTO, and the tokens of each of its rows."""
+    """Return the trainer of KTO, and the tokens of each of its rows."""
     args = bench.configure(KTOConfig, beta=settings.beta, loss_type="kto", precompute_ref_log_probs=True)
     batch = args.train_batch_size
     args.per_device_train_batch_size *= 2  # a batch counts pairs, and each is two rows
@@ -109,7 +109,7 @@ def unpaired(pairs: Sequence[TokenPair], batch: int, max_length: int) -> list[Un
 def reference_free_trainer(
     bench: Workbench, pairs: Sequence[TokenPair], settings: DpoSettings
 ) -> tuple[Any, list[int]]:
-    """The trainer of ORPO or SimPO, and the tokens of each pair."""
+    """Return the trainer of ORPO or SimPO, and the tokens of each pair."""
     trainer_class, config_class = experimental(settings.loss)
     own: dict[str, Any] = {"beta": settings.beta}
     if settings.loss == "simpo":

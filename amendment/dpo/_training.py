@@ -105,7 +105,7 @@ def optimise(
 def dpo_trainer(
     bench: Workbench, pairs: Sequence[TokenPair], labels: PairLabels, settings: DpoSettings, reference: str | Path
 ) -> tuple[Any, list[int]]:
-    """The trainer of the losses sigmoid, ipo and robust, and the tokens of each pair."""
+    """Return the trainer of the losses sigmoid, ipo and robust, and the tokens of each pair."""
     smoothing = {"label_smoothing": settings.label_smoothing} if settings.loss == "robust" else {}
     terms = {settings.loss: 1.0, **({"sft": settings.sft_weight} if settings.sft_weight else {})}
     kinds = {"loss_type": [*terms], "loss_weights": [*terms.values()], **smoothing}

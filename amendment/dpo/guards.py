@@ -53,7 +53,7 @@ class GuardSettings(Part, allow_inf_nan=False):
     """stop: training ends, and the best weights before it are saved; note: it is reported, and training continues."""
 
     def limit(self, guard: str) -> float | None:
-        """The limit of a guard's figures; None for one that is only watched."""
+        """Return the limit of a guard's figures; None for one that is only watched."""
         limits = {"kl_per_token": self.kl_per_token, "length_ratio": self.length_ratio}
         return limits.get(guard, UNREADABLE)
 
@@ -62,7 +62,8 @@ class GuardSettings(Part, allow_inf_nan=False):
         return self.every or math.ceil(steps / _TIMES)
 
     def measurements(self, steps: int | None) -> int:
-        """The number of measurements after the start of a training; the most possible where `steps` is unknown."""
+        """Return the number of measurements after the start of a training; the most possible where `steps` is
+        unknown."""
         return math.ceil(steps / self.spacing(steps)) if steps else _TIMES
 
 
@@ -87,7 +88,7 @@ class Guards:
 
     @property
     def identity(self) -> list[Any]:
-        """The inputs that readings depend on, as JSON values; of the scores only their names."""
+        """Return the inputs that readings depend on, as JSON values; of the scores only their names."""
         scores = [name for name in ("reward", "judge", "readable") if getattr(self, name)]
         return [self.settings.model_dump(mode="json"), [dict(row) for row in self.prompts], scores]
 
@@ -130,7 +131,8 @@ class Observed(NamedTuple):
 
 
 def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
-    """The figures of a measurement and their changes since the start, on the same prompts with the same random numbers.
+    """Return the figures of a measurement and their changes since the start, on the same prompts with the same random
+    numbers.
 
     kl is the mean of log pi(y) - log ref(y) over answers y drawn from pi: KL(pi || ref) of whole answers, and
     kl_per_token that over their mean length.
@@ -153,13 +155,13 @@ def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
 
 
 def _ratio(above: Floats, below: Floats) -> Estimate:
-    """The ratio r of two means; each row adds (a - r b) / sum(b) to its error (linearisation)."""
+    """Return the ratio r of two means; each row adds (a - r b) / sum(b) to its error (linearisation)."""
     r = float(above.sum() / below.sum())
     return linear(r, (above - r * below) / below.sum(), np.arange(len(above)), 0.95)
 
 
 def violations(estimates: Mapping[str, Estimate], settings: GuardSettings) -> dict[str, tuple[str, ...]]:
-    """The guards whose limit is surely passed, each with the figures that pass it."""
+    """Return the guards whose limit is surely passed, each with the figures that pass it."""
     sure = {name: interval for name, estimate in estimates.items() if (interval := bounds(estimate))}
     violated: dict[str, tuple[str, ...]] = {}
     for guard, names in _FIGURES.items():

@@ -52,7 +52,7 @@ class DpoSettings(PairTrainerSettings):
 
     @property
     def takes_soft_labels(self) -> bool:
-        """Whether soft labels fit the other settings."""
+        """Return whether soft labels fit the other settings."""
         return super().takes_soft_labels and self.loss not in UNWEIGHTED
 
     @model_validator(mode="after")

@@ -47,7 +47,7 @@ class SftConfig(SftSettings):
 
     @property
     def drafts_of(self) -> tuple[str, ...]:
-        """The categories whose drafts are helpful answers."""
+        """Return the categories whose drafts are helpful answers."""
         return self.helpful.drafts_of if isinstance(self.helpful, HelpfulDrafts) else ()
 
 

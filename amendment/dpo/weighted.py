@@ -85,7 +85,8 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
         return (loss, outputs) if return_outputs else loss
 
     def _preference(self, logp_PT: Tensor, inputs: dict[str, Tensor], p_B: Tensor, weight_B: Tensor) -> Tensor:
-        """The loss of a batch; P = 2B rows, chosen answers first; log-probabilities are 0 outside completions."""
+        """Return the loss of a batch; P = 2B rows, chosen answers first; log-probabilities are 0 outside
+        completions."""
         mask_PT = inputs["completion_mask"]
         chosen_B, rejected_B = logp_PT[:, 1 - mask_PT.shape[1] :].sum(1).chunk(2)  # virtual tokens stand before
         ratios_B = chosen_B - inputs["ref_chosen_logps"], rejected_B - inputs["ref_rejected_logps"]
@@ -102,7 +103,7 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
 
 
 def find_pair_loss(args: Any) -> str | None:
-    """The one loss on pairs of a configuration of TRL; None where it has another, or several."""
+    """Return the one loss on pairs of a configuration of TRL; None where it has another, or several."""
     kinds = [kind for kind in args.loss_type if kind != "sft"]
     is_ours = len(kinds) == 1 and kinds[0] in _LOSSES and args.loss_type.count("sft") <= 1
     return kinds[0] if is_ours else None
@@ -119,7 +120,7 @@ def pair_losses(
     beta: float,
     flipped: float = 0.0,
 ) -> Tensor:
-    """One loss per pair, of the log-ratios to the reference and the tokens of both completions."""
+    """Return one loss per pair, of the log-ratios to the reference and the tokens of both completions."""
     if kind == "ipo":
         difference_B = chosen_B / chosen_tokens_B.clamp(min=1) - rejected_B / rejected_tokens_B.clamp(min=1)
         return identity_preference(difference_B, p_B, beta=beta)

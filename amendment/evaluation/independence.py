@@ -52,9 +52,9 @@ _NUMBERED = re.compile(r"o\d\b")
 
 
 def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
-    """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
-    a label. None where nobody judges. `decides` is False where no judge decided a pair: then whose answers it prefers
-    is in no label."""
+    """Return a sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled`
+    without a label. None where nobody judges. `decides` is False where no judge decided a pair: then whose answers it
+    prefers is in no label."""
     judging = config.part(JudgingConfig)
     judges = [entry.model for entry in judging.every_judge] if judging and decides else []
     critique, sources = config.part(CritiqueConfig), config.parts(ModelSource)
@@ -77,7 +77,8 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
 
 
 def _relation(config: RunSettings, first: str, second: str) -> str | None:
-    """How the models behind two short names are related, such as "are the same model"; None where they are not."""
+    """Return how the models behind two short names are related, such as "are the same model"; None where they are
+    not."""
     one, other = _find_model(config, first), _find_model(config, second)
     if not (one and other and are_related(one, other)):
         return None
@@ -85,7 +86,8 @@ def _relation(config: RunSettings, first: str, second: str) -> str | None:
 
 
 def _find_model(config: RunSettings, name: str) -> str | None:
-    """The model behind a short name; None in the simulated world, and for a model that the run makes from nothing."""
+    """Return the model behind a short name; None in the simulated world, and for a model that the run makes from
+    nothing."""
     if name not in POLICY_STAGES:
         spec = config.models.get(name)
         return spec.model if spec and spec.provider != "simulated" else None
@@ -94,7 +96,7 @@ def _find_model(config: RunSettings, name: str) -> str | None:
 
 
 def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str, str]:
-    """Who judges an evaluation, and how near that is to the judges that made the run's labels.
+    """Return who judges an evaluation, and how near that is to the judges that made the run's labels.
 
     `same judge` is the same model at the same host, whatever it is called here and whatever it is asked by; `related
     judge` is of one family by the models' names. `base` is the folder of the run file.
@@ -118,7 +120,7 @@ def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str
 
 
 def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
-    """The judges that decide pairs, without those that are only measured on constructed ones."""
+    """Return the judges that decide pairs, without those that are only measured on constructed ones."""
     judging = config.part(JudgingConfig)
     compares = config.candidates or config.pairs or config.verdicts
     labellers = [*judging.every_judge] if judging and compares else []
@@ -129,7 +131,7 @@ def _labellers(config: RunSettings, base: Path) -> list[JudgeEntry]:
 
 
 def _identity(config: RunSettings, name: str, base: Path) -> Any:
-    """The model behind a short name, and where it answers: two names with the same one are one judge."""
+    """Return the model behind a short name, and where it answers: two names with the same one are one judge."""
     spec = located(config.models[name], base)
     if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
         return spec.host, spec.model
@@ -137,14 +139,14 @@ def _identity(config: RunSettings, name: str, base: Path) -> Any:
 
 
 def _named(config: RunSettings, name: str) -> str:
-    """A short name with the model behind it, where there is one."""
+    """Return a short name with the model behind it, where there is one."""
     model = _find_model(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)
 
 
 def find_family(model: str) -> str | None:
-    """The family of a model by its name, such as `llama` for `meta-llama/Llama-3.1-8B-Instruct`; None for a name that
-    says nothing. The model's own name decides before that of its owner, and its first part before later ones."""
+    """Return the family of a model by its name, such as `llama` for `meta-llama/Llama-3.1-8B-Instruct`; None for a name
+    that says nothing. The model's own name decides before that of its owner, and its first part before later ones."""
     for part in reversed(model.lower().split("/")):
         for word in re.findall(r"[a-z]+", part):
             if family := _FAMILY_OF.get(word):

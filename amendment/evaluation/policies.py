@@ -175,7 +175,7 @@ class _Check(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str | None]:
-        """The same for two checks that ask the same."""
+        """Return the same for two checks that ask the same."""
         return self.answer.id, self.principle.id if self.principle else None
 
 
@@ -298,7 +298,7 @@ class Harmless(NamedTuple):
 def find_refusals(
     context: Context, part: OverRefusal, harmless: Harmless, answers: Answers
 ) -> tuple[list[PolicyRefusal], Result]:
-    """Who refused which of the harmless prompts, and how often."""
+    """Return who refused which of the harmless prompts, and how often."""
     asked = [
         (policy, drawn)
         for policy, of_policy in answers.items()

@@ -231,8 +231,8 @@ def measure_cross_entropy(context: Context, policies: Sequence[str], people: Seq
 
 
 def _on_topic(given: Given, prompts: Mapping[str, Prompt], name: str | None, base: Path) -> Iterator[Figure]:
-    """The share of answers whose own prompt is among the tenth of the evaluated prompts that are nearest to them, and
-    the share that answers to other prompts reach."""
+    """Yield the share of answers whose own prompt is among the tenth of the evaluated prompts that are nearest to them,
+    and the share that answers to other prompts reach."""
     if name is None:
         why = "found no evaluate.embeddings; name a model there, such as all-minilm-l6-v2"
         yield _not_measured("on_topic", why)
@@ -273,6 +273,6 @@ def is_near(answers: np.ndarray[Any, Any], prompts: np.ndarray[Any, Any]) -> np.
 
 
 def _shuffled(near: Sequence[np.ndarray[Any, Any]], own: Sequence[int]) -> float:
-    """The expected share if each answer stood at another prompt, drawn evenly."""
+    """Return the expected share if each answer stood at another prompt, drawn evenly."""
     others = [(row.sum() - row[place]) / (len(row) - 1) for row, place in zip(near, own, strict=True)]
     return round(float(np.mean(others)), 4)

@@ -104,7 +104,7 @@ class EvaluateConfig(Part):
 
     @property
     def matchups(self) -> tuple[tuple[str, str], ...]:
-        """The comparisons of the judge: the policy whose win rate is measured, and its opponent."""
+        """Return the comparisons of the judge: the policy whose win rate is measured, and its opponent."""
         if self.compare == "first":
             return tuple((name, self.policies[0]) for name in self.policies[1:])
         return tuple((later, earlier) for earlier, later in combinations(self.policies, 2))
@@ -116,7 +116,7 @@ class EvaluateConfig(Part):
 
     @property
     def judges(self) -> Iterator[tuple[tuple[str, ...], JudgeEntry]]:
-        """Every judge that is asked, with its place in this part."""
+        """Yield every judge that is asked, with its place in this part."""
         if self.judge:
             yield ("judge",), self.judge
         if self.violations:

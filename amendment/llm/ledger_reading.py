@@ -265,7 +265,7 @@ def connect(path: Path, mode: str, *, leave_no_trace: bool = False, is_settled: 
 
 
 def is_in_process(host: str) -> bool:
-    """Whether the host of a request is a model in the process that asks."""
+    """Return whether the host of a request is a model in the process that asks."""
     return host == "lilliput" or host.startswith("local:")
 
 

@@ -164,7 +164,7 @@ class LocalProvider(PlainProvider):
             _settle(waiting.reply, fault)
 
     def _answer(self, requests: Sequence[Request], deliver: Deliver, check: Callable[[], None]) -> None:
-        """One reply or error for each request of a batch of one kind. Runs in the worker thread."""
+        """Put one reply or error into each request of a batch of one kind. Runs in the worker thread."""
         if self._model is None:
             try:
                 self._model = LocalModel(self._folder, self._device, self._dtype)

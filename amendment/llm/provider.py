@@ -47,7 +47,7 @@ class Provider(Protocol):
 
     @property
     def host(self) -> str:
-        """Where requests go. Replies of one host, model and question are the same reply."""
+        """Return where requests go. Replies of one host, model and question are the same reply."""
         ...
 
     @property

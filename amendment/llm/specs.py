@@ -359,7 +359,8 @@ def thinks(spec: ModelSpec | None) -> bool:
 
 
 def able(spec: ModelSpec | None, ability: Literal["shows_choices", "takes_prefill", "scores_texts"]) -> bool | None:
-    """Whether a model's entry says that it can do this; None without an entry, and where only the provider knows."""
+    """Return whether a model's entry says that it can do this; None without an entry, and where only the provider
+    knows."""
     return None if spec is None or isinstance(spec, RegisteredSpec) else bool(getattr(spec, ability, False))
 
 

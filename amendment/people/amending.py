@@ -48,7 +48,7 @@ class LabelledRow(NamedTuple):
     """P(a is better) by each of them alone, by its reference."""
 
     def is_against(self, principle: str) -> bool:
-        """Whether people prefer one answer, and both the judge and this principle of it the other."""
+        """Return whether people prefer one answer, and both the judge and this principle of it the other."""
         side, p = read_side(self.y), self.by_principle.get(principle)
         return p is not None and read_side(self.p) * side < 0 and read_side(p) * side < 0
 

@@ -46,7 +46,7 @@ class FittedCalibration:
 
     @property
     def helps(self) -> bool:
-        """Whether calibration lowers the Brier score: the whole interval of the change lies below 0."""
+        """Return whether calibration lowers the Brier score: the whole interval of the change lies below 0."""
         return self.gain.brier.high < 0
 
     @property

@@ -48,7 +48,7 @@ class DrawnSample(NamedTuple):
 
     @property
     def is_all(self) -> bool:
-        """Whether every comparison was taken."""
+        """Return whether every comparison was taken."""
         return len(self.items) == self.population
 
 

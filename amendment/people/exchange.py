@@ -248,7 +248,8 @@ def _refuse_twins(path: Path, labels: Sequence[Label], current: Sequence[Label])
 
 
 def _are_twins(mine: Mapping[tuple[str, int], Label], other: Mapping[tuple[str, int], Label]) -> bool:
-    """Whether all that both answered is answered alike, and that is no accident: many items, or the same seconds."""
+    """Return whether all that both answered is answered alike, and that is no accident: many items, or the same
+    seconds."""
     both = [(mine[item], other[item]) for item in mine.keys() & other.keys()]
     is_timed = len(both) > 1 and all(a.seconds is not None and a.seconds == b.seconds for a, b in both)
     is_whole = len(both) == min(len(mine), len(other))
@@ -256,7 +257,7 @@ def _are_twins(mine: Mapping[tuple[str, int], Label], other: Mapping[tuple[str, 
 
 
 def _says_the_same(label: Label, before: Label) -> bool:
-    """Whether a file's label is the one that counts here; one without its comment is it too."""
+    """Return whether a file's label is the one that counts here; one without its comment is it too."""
     fields = ("choice", "shown", "confidence", "principle_id")
     is_same = all(getattr(label, name) == getattr(before, name) for name in fields)
     return is_same and label.comment in (None, before.comment)

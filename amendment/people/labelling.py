@@ -89,7 +89,7 @@ class ToLabel(NamedTuple):
 
     @property
     def gate(self) -> GateSettings:
-        """What the run file requires of the judge."""
+        """Return what the run file requires of the judge."""
         return GateSettings.model_validate(self.plan.get("gate") or {})
 
     def outlook(self, agreement: Estimate | None = None) -> str:

@@ -116,7 +116,7 @@ def _split(votes: Iterable[float]) -> list[int]:
 
 
 def _agree(votes: Mapping[str, float], one: str, other: str) -> float | None:
-    """Whether these two people say the same of a comparison; None where one of them gives no side."""
+    """Return whether these two people say the same of a comparison; None where one of them gives no side."""
     return among_people([votes[one], votes[other]]) if {one, other} <= votes.keys() else None
 
 

@@ -159,7 +159,7 @@ class Queue:
         return labels_missing(list(self.questions.values()), everything, annotators=self._annotators)
 
     def _may_repeat(self, annotator: str, item: str) -> bool:
-        """Whether this item may be shown to this annotator a second time."""
+        """Return whether this item may be shown to this annotator a second time."""
         first = self._labels.get(annotator, {}).get((item, 0))
         return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
 

@@ -298,7 +298,7 @@ def hard_line(raw: CalibrationReport) -> str:
 
 
 def reliability_line(report: CalibrationReport) -> str:
-    """Whether the judge is as often right as it is sure."""
+    """Return whether the judge is as often right as it is sure."""
     confidence, right = report.confidence.value, report.accuracy.value
     if not report.shows_miscalibration:
         return "These labels show no miscalibration: the ECE is what chance alone explains."

@@ -205,8 +205,8 @@ class Label(Record):
 
 
 def is_kept_name(name: str) -> bool:
-    """Whether a name is reserved for simulated people, however it is written: nobody else takes it, because labels of
-    both in one store are refused."""
+    """Return whether a name is reserved for simulated people, however it is written: nobody else takes it, because
+    labels of both in one store are refused."""
     return spelling(name).startswith(_SIMULATED)
 
 

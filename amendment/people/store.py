@@ -169,7 +169,7 @@ class Labels(contextlib.AbstractContextManager["Labels"]):
             db.execute("INSERT OR REPLACE INTO meta VALUES ('port', ?)", (str(number),))
 
     def knows(self, uuid: str) -> bool:
-        """Whether a label or an undo with this uuid was kept."""
+        """Return whether a label or an undo with this uuid was kept."""
         return uuid in self._entries
 
     def current(self) -> list[Label]:

@@ -52,7 +52,7 @@ _PLAIN = Weighting()
 
 
 def weigh_principles(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Weighting]:
-    """The standing of every principle, by its reference.
+    """Return the standing of every principle, by its reference.
 
     `by_weight=False` lets all weigh alike, as is right where a few were drawn by weight: it would count twice.
     """
@@ -74,7 +74,7 @@ def aggregate_verdicts(
     weightings: Mapping[str, Weighting] | None = None,
     comparison: Comparison | None = None,
 ) -> Judgement:
-    """The mean of one comparison's verdicts, of whatever scale.
+    """Return the mean of one comparison's verdicts, of whatever scale.
 
     `orders` says in which orders a rater must be readable: in both, in all in which it was asked (`asked`), or in any
     one (`random`, `first`). `disagreement` says what becomes of two orders that prefer different answers. `combine:
@@ -101,12 +101,13 @@ class RaterVote(NamedTuple):
 
     @classmethod
     def of(cls, p: float) -> RaterVote:
-        """The vote of a rater of whom nothing but P(a) is known."""
+        """Return the vote of a rater of whom nothing but P(a) is known."""
         return cls(read_side(p), p)
 
 
 def majority(verdicts: Sequence[Verdict]) -> Judgement:
-    """The judgement of several raters with one vote each. Raises ValueError for verdicts of different comparisons."""
+    """Return the judgement of several raters with one vote each. Raises ValueError for verdicts of different
+    comparisons."""
     between = find_comparison(verdicts)
     votes = rater_votes(verdicts, between)
     outcome = _Outcome(take_majority(votes.values()), None)
@@ -129,13 +130,14 @@ def take_majority(votes: Iterable[RaterVote]) -> float | None:
 
 
 def side_in_order(sides: Collection[int], mean: float) -> int:
-    """The side that the readable votes of one displayed order take: `sides` are theirs, `mean` is their mean P(a)."""
+    """Return the side that the readable votes of one displayed order take: `sides` are theirs, `mean` is their mean
+    P(a)."""
     different = set(sides)
     return different.pop() if len(different) == 1 else read_side(mean)
 
 
 def side_over_orders(sides: Collection[int | None]) -> int | None:
-    """The side that a rater takes over its displayed orders; None where one of them could not be read."""
+    """Return the side that a rater takes over its displayed orders; None where one of them could not be read."""
     if None in sides:
         return None
     different = set(sides)
@@ -143,7 +145,7 @@ def side_over_orders(sides: Collection[int | None]) -> int | None:
 
 
 def majority_side(for_a: int, ties: int, for_b: int) -> int | None:
-    """The most frequent of three counts of votes as a side; a draw is a tie, and no vote at all is None."""
+    """Return the most frequent of three counts of votes as a side; a draw is a tie, and no vote at all is None."""
     most = max(for_a, ties, for_b)
     if not most:
         return None
@@ -152,9 +154,9 @@ def majority_side(for_a: int, ties: int, for_b: int) -> int | None:
 
 
 def decide(verdicts: Sequence[Verdict]) -> Judgement:
-    """The judgement of one comparison's imported verdicts: labels that are the truth decide where there are any, then
-    people, then verifiers, then raters of whom nobody says what they are, each kind by majority; then models, whether
-    asked in one order or both.
+    """Return the judgement of one comparison's imported verdicts: labels that are the truth decide where there are any,
+    then people, then verifiers, then raters of whom nobody says what they are, each kind by majority; then models,
+    whether asked in one order or both.
 
     Principles that a file names stay with its verdicts: they are those of no constitution that is on record. Raises
     ValueError for verdicts of different comparisons.
@@ -170,7 +172,7 @@ def decide(verdicts: Sequence[Verdict]) -> Judgement:
 def majorities(
     verdicts: Iterable[Verdict], weights: Mapping[str, Sequence[float]], firsts: Mapping[str, str]
 ) -> list[Judgement]:
-    """One judgement of each comparison that imported verdicts speak of; see `decide`.
+    """Return one judgement of each comparison that imported verdicts speak of; see `decide`.
 
     `weights` are those of rows by comparison, for the few that say one; their mean is the judgement's. `firsts` are the
     candidates that stand first in their file, by comparison.
@@ -203,7 +205,7 @@ def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
 
 
 def rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, RaterVote]:
-    """The vote of each rater that does not abstain, over orders and samples, in the order of their names."""
+    """Return the vote of each rater that does not abstain, over orders and samples, in the order of their names."""
     read: dict[str, dict[str, list[VerdictReading]]] = defaultdict(lambda: defaultdict(list))
     for reading in make_readings(verdicts, comparison):
         read[reading.rater][reading.seen].append(reading)
@@ -212,7 +214,7 @@ def rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str
 
 
 def _vote(orders: Iterable[Sequence[VerdictReading]]) -> RaterVote | None:
-    """One rater's vote from its readings by displayed order."""
+    """Return one rater's vote from its readings by displayed order."""
     means: list[float] = []
     sides: list[int | None] = []
     for readings in orders:
@@ -244,8 +246,8 @@ class Cell(NamedTuple):
 
 
 def list_cells(readings: Iterable[VerdictReading], *, orders: Orders) -> list[Cell]:
-    """Every rater's answer by every principle, in the order of their names, of those that were read in the orders that
-    `orders` asks for (see `aggregate_verdicts`)."""
+    """Return every rater's answer by every principle, in the order of their names, of those that were read in the
+    orders that `orders` asks for (see `aggregate_verdicts`)."""
     read: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for reading in readings:
         values = read[reading.rater, reading.principle][reading.seen]
@@ -302,7 +304,7 @@ def _weighting(cell: Cell, weightings: Mapping[str, Weighting]) -> Weighting:
 
 
 def _vetoes(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> dict[str, int]:
-    """The hard principles that clearly prefer one side in every order, all raters together, and that side."""
+    """Return the hard principles that clearly prefer one side in every order, all raters together, and that side."""
     hard: dict[str, list[Cell]] = defaultdict(list)
     for cell in cells:
         if _weighting(cell, weightings).hard:
@@ -318,7 +320,7 @@ def _vetoes(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> dict[
 
 
 def _weighed(cells: Sequence[Cell], weightings: Mapping[str, Weighting], disagreement: Disagreement) -> _Outcome:
-    """The weighted mean, unless its orders disagree and that is not to be averaged."""
+    """Return the weighted mean, unless its orders disagree and that is not to be averaged."""
     parts, is_consistent = _parts(cells, weightings), _is_consistent(cells, weightings)
     if is_consistent is False and disagreement != "mean":
         return _Outcome(0.5 if disagreement == "tie" else None, is_consistent)
@@ -331,7 +333,7 @@ def _weighed(cells: Sequence[Cell], weightings: Mapping[str, Weighting], disagre
 
 
 def _parts(cells: Sequence[Cell], weightings: Mapping[str, Weighting], order: str | None = None) -> dict[str, float]:
-    """Each principle's part in P(a) - 1/2, of one displayed order or of all."""
+    """Return each principle's part in P(a) - 1/2, of one displayed order or of all."""
     counted = [cell for cell in cells if order is None or order in cell.by_order]
     weights: dict[str, float] = defaultdict(float)
     for cell in counted:
@@ -345,7 +347,7 @@ def _parts(cells: Sequence[Cell], weightings: Mapping[str, Weighting], order: st
 
 
 def _is_consistent(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> bool | None:
-    """True where both displayed orders prefer the same answer; None where no rater was read in both."""
+    """Return True where both displayed orders prefer the same answer; None where no rater was read in both."""
     twice = [cell for cell in cells if cell.is_in_both]
     if not twice:
         return None

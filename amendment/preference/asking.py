@@ -66,7 +66,7 @@ class JudgeModel:
         self._has_noticed = False
 
     async def ask(self, question: JudgeQuestion) -> ParsedReply:
-        """The parts of one question's reply; invalid where the server rejects it or all replies are empty.
+        """Return the parts of one question's reply; invalid where the server rejects it or all replies are empty.
 
         Raises ConfigError where it rejects what the model's entry says that it can do.
         """
@@ -117,7 +117,7 @@ class JudgeModel:
         return await self._send_with_logprobs(request)
 
     async def _score(self, request: JudgeRequest, text: str) -> Answer:
-        """The answer of the first of two calls, with the ratio in natural logs in place of its log-probability.
+        """Return the answer of the first of two calls, with the ratio in natural logs in place of its log-probability.
 
         Raises Rejected for an answer without text, and what a call raises.
         """
@@ -132,7 +132,7 @@ class JudgeModel:
         return answer._replace(reply=answer.reply.model_copy(update={"scored_logprob": ratio}))
 
     async def _send_with_logprobs(self, request: JudgeRequest) -> Answer:
-        """The answer to a question with its choices; to the plain one where the server does not show their
+        """Return the answer to a question with its choices; to the plain one where the server does not show their
         probabilities."""
         if self._mode != "plain":
             try:
@@ -165,8 +165,8 @@ class JudgeModel:
         )
 
     def _is_answer(self, reply: Reply, question: JudgeQuestion) -> bool:
-        """True where no plain question is needed. Sets the mode, unless the reply is a refusal, which says nothing
-        about the server."""
+        """Return True where no plain question is needed. Sets the mode, unless the reply is a refusal, which says
+        nothing about the server."""
         if reply.finish_reason == "refusal" or self._has_shown:
             return True
         is_listed = bool(reply.choice_logprobs) or reply.least_logprob is not None  # a full list may lack every label
@@ -191,8 +191,8 @@ class JudgeModel:
         )
 
     async def _reask(self, request: JudgeRequest, answer: Answer, complaint: str) -> Answer:
-        """A second answer: with twice the limit where the first was cut, else after a complaint about it. The first
-        where no second one comes."""
+        """Return a second answer: with twice the limit where the first was cut, else after a complaint about it. The
+        first where no second one comes."""
         try:
             is_cut = answer.reply.finish_reason == "length" and answer.request.sampling == self.model.sampling
             is_open = is_cut and not self.model.calls.ledger.is_as_cut(answer.request.id)
@@ -208,25 +208,25 @@ class JudgeModel:
 
 
 def with_complaint(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
-    """The conversation so far, the model's answer, and the parser's complaint with the form that it expects."""
+    """Return the conversation so far, the model's answer, and the parser's complaint with the form that it expects."""
     answer = Message(role="assistant", content=last_text(reply.messages))
     return (*messages, answer, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))
 
 
 def is_asked_again(messages: Messages) -> bool:
-    """True where the conversation ends with such a complaint."""
+    """Return True where the conversation ends with such a complaint."""
     return last_text(messages[-1:]).startswith(_OPENING)
 
 
 def _can_be_asked_again(reply: Reply) -> bool:
-    """True for a reply with text to complain about: neither a refusal nor empty."""
+    """Return True for a reply with text to complain about: neither a refusal nor empty."""
     return (
         reply.finish_reason != "refusal" and reply.choice_logprobs is None and bool(last_text(reply.messages).strip())
     )
 
 
 def _explain_fault(fault: Rejected | Transient) -> str:
-    """The reason for an invalid verdict. Raises the fault again where it says nothing about the question."""
+    """Return the reason for an invalid verdict. Raises the fault again where it says nothing about the question."""
     if isinstance(fault, Rejected):
         return f"rejected: {fault}"
     if fault.kind == "empty" or (fault.kind == "unreadable" and _NO_COMPLETION.fullmatch(str(fault))):
@@ -235,7 +235,7 @@ def _explain_fault(fault: Rejected | Transient) -> str:
 
 
 def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
-    """The verdicts of a written reply; of one that was cut with the reason and the limit."""
+    """Return the verdicts of a written reply; of one that was cut with the reason and the limit."""
     reply, limit = answer.reply, answer.request.sampling.max_tokens
     if reply.finish_reason != "length" or limit is None or answer.request.choices:
         return parsed
@@ -245,7 +245,7 @@ def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
 
 
 def _with_thinking(parsed: Sequence[Parsed], reply: Reply) -> Sequence[Parsed]:
-    """The verdicts with the model's separate thinking before the reasoning in the answer."""
+    """Return the verdicts with the model's separate thinking before the reasoning in the answer."""
     thinking = reply.messages[-1].thinking if reply.messages else None
     if not thinking:
         return parsed

@@ -52,7 +52,8 @@ class CheckedComparisons:
         self._flipped: dict[str, Counter[str]] = defaultdict(Counter)
 
     def decided(self, prompt: Prompt, judged: JudgedComparison, answers: Mapping[str, Candidate]) -> JudgedComparison:
-        """The comparison as checks of hard principles decide it, or as it was; `answers` are candidates by id."""
+        """Return the comparison as checks of hard principles decide it, or as it was; `answers` are candidates by
+        id."""
         hard = [drawn for drawn in self._applying(prompt) if drawn.principle.hard]
         preferred = self._preferred(prompt, judged, answers, hard)
         if preferred is None or judged.judgement is None:
@@ -125,7 +126,7 @@ class CheckedComparisons:
         answers: Mapping[str, Candidate],
         principles: Sequence[DrawnPrinciple],
     ) -> _Preference | None:
-        """Which answer passes every check of these principles, if only one does."""
+        """Return the answer that passes every check of these principles, if only one does."""
         _, a, b = judged.comparison
         texts = [last_text(answers[name].messages) for name in (a, b)]
         kept = [[self._is_kept(drawn.id, text, prompt.answer) for drawn in principles] for text in texts]
@@ -160,7 +161,7 @@ def check_lines(checks: Mapping[str, Any]) -> list[str]:
 
 
 def check_result(checks: Mapping[str, Any]) -> Result:
-    """The same as figures; an empty result where no principle has a check."""
+    """Return the same as figures; an empty result where no principle has a check."""
     if not checks:
         return Result()
     figures = [

@@ -71,7 +71,7 @@ class RunPairs(NamedTuple):
 
     @property
     def checked_judgements(self) -> Iterator[Judgement]:
-        """What the judge that people check decided: the run's own, or one whose log the run brings."""
+        """Return what the judge that people check decided: the run's own, or one whose log the run brings."""
         return self.judgements(JUDGED if self.rules.judging else IMPORTED)
 
 

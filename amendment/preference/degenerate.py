@@ -57,8 +57,8 @@ def fit_for_pairs(
     candidates: Mapping[str, Candidate],
     left_out: Counter[str],
 ) -> Iterator[Judgement]:
-    """The comparisons of two different answers, each with words of its own and without marks of a template. The others
-    are counted in `left_out`, by reason.
+    """Yield the comparisons of two different answers, each with words of its own and without marks of a template. The
+    others are counted in `left_out`, by reason.
 
     They go before best and worst are looked for, so that a prompt does not lose its pair to one bad answer.
     """
@@ -81,7 +81,8 @@ def fit_for_pairs(
 
 
 def find_flaw(answer: Messages, prompt: Messages = ()) -> str | None:
-    """The reason why an answer should be neither chosen nor rejected, whatever it is compared with; None for most.
+    """Return the reason why an answer should be neither chosen nor rejected, whatever it is compared with; None for
+    most.
 
     A mark that the prompt has too is quoted, and no flaw: people ask about chat templates.
     """
@@ -93,12 +94,13 @@ def find_flaw(answer: Messages, prompt: Messages = ()) -> str | None:
 
 
 def is_empty(answer: Messages) -> bool:
-    """True for an answer that ends with nothing but white space or invisible characters. A tool call is an answer."""
+    """Return True for an answer that ends with nothing but white space or invisible characters. A tool call is an
+    answer."""
     return not _words(last_text(answer)) and not answer[-1].tool_calls
 
 
 def likeness(answer: Messages) -> str:
-    """A name that answers share which differ in nothing but white space and characters that show nothing.
+    """Return a name that answers share which differ in nothing but white space and characters that show nothing.
 
     Roles, words, thinking and tool calls count. It is a hash, since all answers of a run are held at once.
     """
@@ -127,7 +129,7 @@ def writer_and_text(candidate: Candidate) -> int:
 
 
 def _texts(message: Message) -> tuple[str, str]:
-    """The text of a message, and the thinking before it."""
+    """Return the text of a message, and the thinking before it."""
     return last_text((message,)), message.thinking or ""
 
 
@@ -136,7 +138,7 @@ def _calls(message: Message) -> list[dict[str, Any]]:
 
 
 def _words(text: str) -> str:
-    """A text in one spelling, with single spaces, and without what shows nothing."""
+    """Return a text in one spelling, with single spaces, and without what shows nothing."""
     text = unicodedata.normalize("NFC", text)
     unseen = {
         ord(character): None
@@ -147,7 +149,7 @@ def _words(text: str) -> str:
 
 
 def _written(answer: Messages) -> list[str]:
-    """The messages that the model itself wrote, without results of tools."""
+    """Return the messages that the model itself wrote, without results of tools."""
     return [text for message in answer if message.role == "assistant" for text in _texts(message)]
 
 
@@ -163,7 +165,7 @@ class Pool(NamedTuple):
 
 
 def make_pool(candidates: Iterable[Candidate]) -> Pool:
-    """The candidates that can be compared. Identical texts count once, for their first writer.
+    """Return the candidates that can be compared. Identical texts count once, for their first writer.
 
     Words are identical whatever the white space between them: a judge is not paid for comparing such answers.
     """

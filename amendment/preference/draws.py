@@ -20,8 +20,8 @@ HINTED = content_id(HINT)
 
 
 def instructed(messages: Messages, instruction: str) -> Messages:
-    """The conversation with an instruction at the end of its last turn of the user, or as a turn of its own where that
-    has no text or where there is none."""
+    """Return the conversation with an instruction at the end of its last turn of the user, or as a turn of its own
+    where that has no text or where there is none."""
     instruction = instruction.strip()
     place = next((place for place in reversed(range(len(messages))) if messages[place].role == "user"), None)
     if place is None:
@@ -35,7 +35,8 @@ def instructed(messages: Messages, instruction: str) -> Messages:
 
 
 def hinted(prompt: Prompt) -> Prompt:
-    """The prompt with its known answer as a hint behind the user's last words. Raises ValueError for one without."""
+    """Return the prompt with its known answer as a hint behind the user's last words. Raises ValueError for one
+    without."""
     if prompt.answer is None:
         raise ValueError("found a prompt without a known answer, expected one to give as a hint")
     return prompt.model_copy(update={"messages": instructed(prompt.messages, HINT.format(answer=prompt.answer))})
@@ -56,11 +57,11 @@ class Drawn(NamedTuple):
     answer: Candidate | None = None
 
     def named_ending(self, model: str) -> tuple[str, Ending]:
-        """The ending under a name that no other draw of the stage has."""
+        """Return the ending under a name that no other draw of the stage has."""
         return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
 
     def without_hint(self, prompt: Prompt, sample: int) -> Drawn:
-        """The same as a draw of the prompt without its hint, whose template the answer names."""
+        """Return the same as a draw of the prompt without its hint, whose template the answer names."""
         answer = self.answer
         if answer is not None:
             origin = answer.origin.model_copy(update={"template": HINTED})

@@ -91,32 +91,33 @@ class JudgeFolder(NamedTuple):
 
     @property
     def compares(self) -> bool:
-        """True where verdicts say which of two answers is better; a written yes or no about one answer does not."""
+        """Return True where verdicts say which of two answers is better; a written yes or no about one answer does
+        not."""
         return self.scale != "binary" or self.protocol.needs_choices
 
     @property
     def has_principle(self) -> bool:
-        """True where the text contains the principle; a text without one asks the same of every answer."""
+        """Return True where the text contains the principle; a text without one asks the same of every answer."""
         return "{principle}" in self.template.text
 
     @property
     def asks_by_principle(self) -> bool:
-        """True where each question is asked by a principle of a constitution."""
+        """Return True where each question is asked by a principle of a constitution."""
         return self.compares or self.has_principle
 
     @property
     def template(self) -> Template:
-        """The text that shows what is judged."""
+        """Return the text that shows what is judged."""
         return next(iter(self.templates.values()))
 
 
 def shipped_judges() -> tuple[str, ...]:
-    """The ids of the judges that come with the package."""
+    """Return the ids of the judges that come with the package."""
     return tuple(sorted(folder.name for folder in _LIBRARY.iterdir() if (folder / "judge.yaml").is_file()))
 
 
 def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFolder:
-    """A shipped judge by its id, or a folder of one's own by its path (relative to `base`).
+    """Return a shipped judge by its id, or a folder of one's own by its path (relative to `base`).
 
     Raises ConfigError when there is no such judge or its texts are wrong.
     """
@@ -216,7 +217,8 @@ def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Jud
 
 
 def _template_text(folder: Path, name: str, protocol: JudgeProtocol) -> str:
-    """The template's text. Raises ValueError; the text goes to providers, so a link must not fetch another file."""
+    """Return the template's text. Raises ValueError; the text goes to providers, so a link must not fetch another
+    file."""
     path = folder / name
     if not path.is_file():
         raise ValueError(f"no file {name} in {folder}")
@@ -251,7 +253,7 @@ def _find(name: str | Path, base: Path | None) -> Path:
 
 
 def judge_values(folder: JudgeFolder) -> dict[str, Any]:
-    """A judge's content as JSON values, with its hash."""
+    """Return a judge's content as JSON values, with its hash."""
     return {
         **_heads(folder),
         "criteria": [criterion.model_dump(mode="json") for criterion in folder.criteria],
@@ -261,7 +263,7 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
 
 
 def judge_lines(folder: JudgeFolder) -> list[str]:
-    """A judge described for people: its keys, its hash, its criteria and its texts."""
+    """Return a judge described for people: its keys, its hash, its criteria and its texts."""
     lines = [f"{name}: {json.dumps(value).strip(chr(34))}" for name, value in _heads(folder).items()]
     lines += [
         f"criterion {criterion.id}: {criterion.model_dump(mode='json', exclude={'id'})}"

@@ -120,7 +120,7 @@ class Judge:
 
     @property
     def name(self) -> str:
-        """The rater named in its verdicts: model and folder, so that two judges of one model are two raters."""
+        """Return the rater named in its verdicts: model and folder, so that two judges of one model are two raters."""
         return f"{self.model.name}/{self.folder.id}@{self.folder.version}"
 
     @property
@@ -129,7 +129,7 @@ class Judge:
 
     @cached_property
     def weightings(self) -> dict[str, Weighting]:
-        """The weight of each principle. Those drawn by weight weigh alike, or weights would count twice."""
+        """Return the weight of each principle. Those drawn by weight weigh alike, or weights would count twice."""
         return weigh_principles(self.constitutions, by_weight=self.settings.principles_per_pair == "all")
 
     @classmethod
@@ -144,7 +144,7 @@ class Judge:
         seed: int = 0,
         criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
     ) -> Judge:
-        """A judge from a shipped folder's id or a path.
+        """Return a judge from a shipped folder's id or a path.
 
         `model` is a model of a run (`run.models[NAME]`), or a plain or async function from messages to text or to the
         probabilities of labels; see `ModelFunction`. `constitution` holds the principles to judge by; only a rubric
@@ -205,8 +205,8 @@ class Judge:
     async def verdicts(
         self, prompt: Prompt, first: Candidate, second: Candidate, *, by: DrawnPrinciple | None = None
     ) -> list[Verdict]:
-        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for. A judge
-        that asks by principles asks by `by` alone, if it is given.
+        """Return all verdicts on two candidates: every principle drawn, in every order, as many samples as asked for. A
+        judge that asks by principles asks by `by` alone, if it is given.
 
         Of a judge of single answers those on each of the two, by the same principles for all candidates of the prompt,
         so that one that was asked about before costs nothing.
@@ -223,7 +223,7 @@ class Judge:
     async def answer_verdicts(
         self, prompt: Prompt, candidate: Candidate, *, by: Sequence[DrawnPrinciple | None] | None = None
     ) -> list[Verdict]:
-        """All verdicts on one candidate, by these principles in place of drawn ones; None is a question without
+        """Return all verdicts on one candidate, by these principles in place of drawn ones; None is a question without
         one, of a folder whose text has none. Raises ValueError for a judge whose unit is not the answer."""
         if self.unit != "answer":
             raise ValueError(f"judge {self.folder.id} looks at one {self.unit} at a time, expected a judge of answers")
@@ -243,7 +243,7 @@ class Judge:
         patience: float = 30.0,
         fallback: float | None = None,
     ) -> JudgeReward:
-        """An asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
+        """Return an asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
 
         A judge of pairs compares with the dataset's column `reference`, or else with `RIVALS` other completions of the
         same prompt in the batch. The run or ledger behind the model has to stay open; `name` is what the trainer logs
@@ -329,7 +329,7 @@ class Judge:
         return self.folder.asks_by_principle and not self._own_criteria(prompt)
 
     def _own_criteria(self, prompt: Prompt) -> tuple[Criterion, ...]:
-        """The prompt's, or else the folder's; none for a judge that takes none."""
+        """Return the prompt's, or else the folder's; none for a judge that takes none."""
         if not self.folder.protocol.takes_criteria:
             return ()
         own = self.criteria(prompt) if self.criteria else parse_criteria(prompt.criteria)
@@ -353,7 +353,7 @@ class Judge:
         return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder.sees)
 
     def _signed(self, question: JudgeQuestion, parsed: Parsed, origin: Origin) -> Verdict:
-        """What was read, as a verdict of this judge."""
+        """Return what was read as a verdict of this judge."""
         constitution = question.drawn.constitution.reference if question.drawn else None
         return Verdict(
             scale=parsed.scale or self.folder.scale,

@@ -36,8 +36,8 @@ class KeptAnswers:
             self._reasons[name] = min(reason, self._reasons.get(name, reason))
 
     def result(self) -> Result:
-        """How many answers of each kind keep a principle, break it, or could not be checked, and why not; the same by
-        category of the prompts."""
+        """Return how many answers of each kind keep a principle, break it, or could not be checked, and why not; the
+        same by category of the prompts."""
         unchecked = {name: sum(counts["unchecked"] for counts in self._counts[name].values()) for name in self._reasons}
         notes = (f"{name}: {count:,} answers not checked: {self._reasons[name]}" for name, count in unchecked.items())
         return Result(figures=tuple(self._figures()), notes=tuple(notes))

@@ -140,7 +140,7 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
 
 
 def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozenset[str]:
-    """The prompts of the test split: `share` of all, rounded, by a seeded hash, so that order does not count.
+    """Return the prompts of the test split: `share` of all, rounded, by a seeded hash, so that order does not count.
 
     At least one prompt is held out when share > 0 and there are two or more.
     """
@@ -175,7 +175,7 @@ def count_cut(pairs: Iterable[tuple[Pair, Mapping[str, Candidate]]]) -> dict[str
 def preference_row(
     pair: Pair, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate], references: Mapping[str, str]
 ) -> Preference:
-    """The dataset's row of a pair; `references` are `id@version#hash` of constitutions by id."""
+    """Return the dataset's row of a pair; `references` are `id@version#hash` of constitutions by id."""
     cited = dict.fromkeys(name.split("/")[0] for name in pair.principle_ids)
     prompt = prompts[pair.prompt_id]
     chosen, rejected = candidates[pair.chosen_id], candidates[pair.rejected_id]

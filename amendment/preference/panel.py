@@ -49,7 +49,8 @@ class JuryResult(NamedTuple):
 
 
 def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKind) -> JuryResult:
-    """One comparison's verdicts by a jury; a `weighted` one has the mean here, until `weigh` has all comparisons.
+    """Return one comparison's verdicts by a jury; a `weighted` one has the mean here, until `weigh` has all
+    comparisons.
 
     Raises ValueError for verdicts of different comparisons.
     """
@@ -68,7 +69,7 @@ def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKin
 
 
 def _with_p(judgement: Judgement, p_a: float | None, p_by_rater: Mapping[str, float | None]) -> Judgement:
-    """The judgement with the jury's P in place of the mean, named after the raters that did not abstain.
+    """Return the judgement with the jury's P in place of the mean, named after the raters that did not abstain.
 
     A principle decided it only where the jury stands on the side of the mean, which is that principle's.
     """
@@ -95,7 +96,7 @@ class Weighed(NamedTuple):
 
 
 def weigh(jury: Sequence[Unweighed], people: Mapping[str, float], raters: Sequence[str]) -> Weighed:
-    """The judgements of a run by raters that are weighed on what people decided: P(a) by comparison id.
+    """Return the judgements of a run by raters that are weighed on what people decided: P(a) by comparison id.
 
     Where every rater abstained P stays None. Raises ConfigError where people have decided too few of the comparisons.
     """
@@ -329,7 +330,7 @@ class JudgeCount:
             self.consistent[judgement.consistent] += 1
 
     def means(self) -> dict[str, float]:
-        """The share of comparisons whose orders agree, and the mean P of the answer shown first, where known."""
+        """Return the share of comparisons whose orders agree, and the mean P of the answer shown first, where known."""
         agree = {"orders agree": round(self.consistent[True] / self.consistent.total(), 4)} if self.consistent else {}
         first = {"mean P(first shown)": round(self._p_first / self._firsts, 4)} if self._firsts else {}
         return {**agree, **first}

@@ -56,7 +56,7 @@ class Parsed(NamedTuple):
     """The id of the criterion that was judged, if it was one."""
 
     def require_mass(self, least_mass: float) -> Parsed:
-        """The same, or invalid where the labels hold less than `least_mass` of the probability."""
+        """Return the same, or invalid where the labels hold less than `least_mass` of the probability."""
         if self.invalid or self.label_mass is None or self.label_mass >= least_mass:
             return self
         too_little = f"the labels hold {self.label_mass:.0%} of the probability, expected {least_mass:.0%} or more"
@@ -64,7 +64,7 @@ class Parsed(NamedTuple):
 
 
 def unreadable(reply: Reply) -> str | None:
-    """The reason why a written reply is invalid whatever its text says; None where there is none."""
+    """Return the reason why a written reply is invalid whatever its text says; None where there is none."""
     return {"refusal": "refused", "length": "the reply was cut at its limit"}.get(reply.finish_reason)
 
 
@@ -109,7 +109,7 @@ def read_yes_no_tokens(reply: Reply) -> Parsed:
 
 
 def _divided(mass: dict[str, float], labels: tuple[str, ...], reply: Reply) -> Parsed:
-    """The probability of each label among the two, without a value; or the reason why there is none."""
+    """Return the probability of each label among the two, without a value; or the reason why there is none."""
     problem = _mass_problem(mass, " and ".join(labels))
     if problem:
         return Parsed(invalid=problem)
@@ -128,7 +128,7 @@ _WORD = re.compile(r"""[\s*_"'(\[]*(yes|no)[\s*_"')\].]*""", re.IGNORECASE)
 
 
 def _read_vote(reply: Reply) -> Parsed:
-    """The letter that is the whole reply, or else its one verdict line: a value without a distribution."""
+    """Return the letter that is the whole reply, or else its one verdict line: a value without a distribution."""
     label = _LABEL.fullmatch(last_text(reply.messages))
     if label and not unreadable(reply):
         return Parsed(label.group(1))
@@ -155,7 +155,7 @@ def read_score(reply: Reply) -> Parsed:
 
 
 def is_split(reply: Reply) -> bool:
-    """True where the token 1 may be the beginning of a 10, so that the probabilities do not tell them apart."""
+    """Return True where the token 1 may be the beginning of a 10, so that the probabilities do not tell them apart."""
     logs = reply.choice_logprobs or {}
     return "10" not in logs and math.exp(min(logs.get("1", -math.inf), 1.0)) > MOST_SPLIT
 
@@ -167,7 +167,7 @@ def _mass(logprobs: Mapping[str, float], labels: Sequence[str]) -> dict[str, flo
 
 
 def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
-    """The problem with the labels' share of the first token's probability; None where there is none."""
+    """Return the problem with the labels' share of the first token's probability; None where there is none."""
     if not mass:
         return "the reply lists no label's probability"
     total = sum(mass.values())
@@ -184,7 +184,7 @@ _SPACE = r"[^\S\n]"
 
 
 def line_pattern(word: str, value: str) -> re.Pattern[str]:
-    """A line `word: value` and nothing else on it, with or without the marks that models dress it with."""
+    """Return a line `word: value` and nothing else on it, with or without the marks that models dress it with."""
     return re.compile(
         rf"""^(?:{_SPACE}|[*_#>])*{word}(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*({value})"""
         rf"""(?:{_SPACE}|[*_"')\].])*$""",
@@ -200,7 +200,7 @@ _NUMBER = re.compile(r"[\s*_\"'(\[]*(\d{1,9})[\s*_\"')\].]*")
 
 
 def _read_line(reply: Reply, name: str, pattern: re.Pattern[str], value: Callable[[str], str | bool]) -> Parsed:
-    """The value of the one line of this form; what stands before it is the reasoning."""
+    """Return the value of the one line of this form; what stands before it is the reasoning."""
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
     text = last_text(reply.messages)
@@ -213,12 +213,12 @@ def _read_line(reply: Reply, name: str, pattern: re.Pattern[str], value: Callabl
 
 
 def read_verdict_line(reply: Reply) -> Parsed:
-    """The one line `Verdict: A`, `Verdict: B` or `Verdict: tie`."""
+    """Return the one line `Verdict: A`, `Verdict: B` or `Verdict: tie`."""
     return _read_line(reply, "verdict", _VERDICT_LINE, lambda word: word.upper() if len(word) == 1 else "tie")
 
 
 def read_yes_no(reply: Reply) -> Parsed:
-    """True for the one line `Verdict: yes`, False for `Verdict: no`."""
+    """Return True for the one line `Verdict: yes`, False for `Verdict: no`."""
     return _read_line(reply, "verdict", _YES_NO_LINE, lambda word: word.lower() == "yes")
 
 
@@ -238,7 +238,7 @@ def _read_written_score(reply: Reply) -> Parsed:
 
 
 def read_verdict_json(reply: Reply) -> Parsed:
-    """The one JSON object with a `verdict`, which is the whole reply or stands in it.
+    """Return the one JSON object with a `verdict`, which is the whole reply or stands in it.
 
     An object inside another, or inside a string, is part of that one. Text around the object is not read.
     """

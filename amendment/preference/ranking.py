@@ -134,7 +134,8 @@ def _by_strength(ids: list[str], strengths: Posterior) -> list[str]:
 
 
 def _contenders(ids: list[str], draws: Floats, answers: dict[_Pair, float | None]) -> _Pair | None:
-    """The first two draws in a row whose strongest differ and have not met; None where there are no such draws."""
+    """Return the first two draws in a row whose strongest differ and have not met; None where there are no such
+    draws."""
     strongest = draws.argmax(1).tolist()
     for i, j in zip(strongest[::2], strongest[1::2], strict=True):
         pair = (ids[min(i, j)], ids[max(i, j)])
@@ -144,7 +145,7 @@ def _contenders(ids: list[str], draws: Floats, answers: dict[_Pair, float | None
 
 
 def _most_uncertain(ids: list[str], strengths: Posterior, pairs: list[_Pair]) -> _Pair:
-    """The pair whose own uncertainty one answer would lower most."""
+    """Return the pair whose own uncertainty one answer would lower most."""
     i, j = np.array([[ids.index(first), ids.index(second)] for first, second in pairs], np.intp).T
     covariance = strengths.covariance
     variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
@@ -173,7 +174,7 @@ def _ranked(
 
 
 def _is_connected(ids: list[str], pairs: Iterable[_Pair]) -> bool:
-    """True where pairs connect all candidates, directly or through others."""
+    """Return True where pairs connect all candidates, directly or through others."""
     group = {name: {name} for name in ids}
     for first, second in pairs:
         joined = group[first] | group[second]

@@ -44,7 +44,7 @@ class VerdictReading(NamedTuple):
 
 
 def find_comparison(verdicts: Iterable[Verdict]) -> Comparison:
-    """The one comparison that these verdicts speak of. Raises ValueError where it is not one."""
+    """Return the one comparison that these verdicts speak of. Raises ValueError where it is not one."""
     shown = {(verdict.prompt_id, frozenset(verdict.shown)) for verdict in verdicts}
     prompts = {prompt_id for prompt_id, _ in shown}
     candidates = sorted(frozenset[str]().union(*(answers for _, answers in shown)))
@@ -75,7 +75,7 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
 
 
 def make_readings(verdicts: Iterable[Verdict], comparison: Comparison) -> list[VerdictReading]:
-    """The readings of a comparison from these verdicts; those about other answers are left out.
+    """Return the readings of a comparison from these verdicts; those about other answers are left out.
 
     A verdict on a pair gives a reading. What a rater says by one principle about either answer alone
     gives one reading together, over all samples.
@@ -95,7 +95,7 @@ def make_readings(verdicts: Iterable[Verdict], comparison: Comparison) -> list[V
 
 
 def _together(verdict: Verdict, comparison: Comparison) -> VerdictReading:
-    """The reading of a verdict on both answers together."""
+    """Return the reading of a verdict on both answers together."""
     p_a = _read_p(verdict, comparison)
     side = read_side(p_a) if p_a is not None else 0
     if verdict.scale == "pair" and p_a is not None:
@@ -119,7 +119,7 @@ def _read_p(verdict: Verdict, comparison: Comparison) -> float | None:
 
 
 def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> VerdictReading:
-    """The reading of all verdicts of one rater by one principle on single answers: the mean over criteria."""
+    """Return the reading of all verdicts of one rater by one principle on single answers: the mean over criteria."""
     criteria: dict[str | None, list[Verdict]] = defaultdict(list)
     for verdict in _that_count(verdicts):
         criteria[verdict.criterion].append(verdict)
@@ -131,14 +131,14 @@ def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Compar
 
 
 def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The scores where there are any, which sum up the criteria."""
+    """Return the scores where there are any, which sum up the criteria."""
     scores = [verdict for verdict in verdicts if verdict.scale == "score"]
     whole = [verdict for verdict in scores if verdict.criterion is None]
     return whole or scores or [verdict for verdict in verdicts if verdict.scale in _ALONE]
 
 
 def _p_over_samples(verdicts: Sequence[Verdict], comparison: Comparison) -> float | None:
-    """The mean over every grade of a against every grade of b; None where one of them has none."""
+    """Return the mean over every grade of a against every grade of b; None where one of them has none."""
     grades = [
         [grade for verdict in verdicts if verdict.shown[0] == answer and (grade := _grade(verdict)) is not None]
         for answer in comparison[1:]
@@ -159,7 +159,7 @@ class _Grade(NamedTuple):
 
 
 def _grade(verdict: Verdict) -> _Grade | None:
-    """None where the verdict is invalid, or names a grade that is no number."""
+    """Return None where the verdict is invalid, or names a grade that is no number."""
     value = _number(verdict.value)
     if verdict.invalid is not None or value is None:
         return None
@@ -168,7 +168,7 @@ def _grade(verdict: Verdict) -> _Grade | None:
 
 
 def read_log_odds(verdict: Verdict) -> float | None:
-    """A verdict's log-odds, or those of a yes by the probabilities of yes and no; None where it has neither."""
+    """Return a verdict's log-odds, or those of a yes by the probabilities of yes and no; None where it has neither."""
     if verdict.invalid is not None:
         return None
     if verdict.scale == "log_odds":

@@ -114,7 +114,7 @@ class JudgeReward(_Reward):
     async def __call__(
         self, prompts: Sequence[Text], completions: Sequence[Text], completion_ids: Any = None, **columns: Any
     ) -> list[float | None]:
-        """The reward of each completion, in [-1, 1]; `fallback` where there is none.
+        """Return the reward of each completion, in [-1, 1]; `fallback` where there is none.
 
         Prompts and completions are texts or lists of messages; `columns` are those of the dataset, repeated for each
         completion: `reference` and `category` are read. It can be awaited in any event loop. A call that fails ends
@@ -126,7 +126,7 @@ class JudgeReward(_Reward):
     async def _rewards(
         self, prompts: Sequence[Text], completions: Sequence[Text], columns: Mapping[str, Any]
     ) -> list[float | str]:
-        """All rewards of a batch, or why there is none. It runs in the loop that ledger and models live in."""
+        """Return all rewards of a batch, or why there is none. It runs in the loop that ledger and models live in."""
         STAGE.set(STAGE_NAME)
         references = columns.get(REFERENCE)
         is_by_group = self._is_of_pairs and references is None
@@ -153,8 +153,8 @@ class JudgeReward(_Reward):
         return rewards
 
     async def _answers(self, questions: Mapping[Key, _Question]) -> dict[Key, float | str]:
-        """The reward of each question. Once calls fail and nothing has come back for `patience` seconds, the questions
-        that are still open have no reply; what is on the wire still reaches the ledger."""
+        """Return the reward of each question. Once calls fail and nothing has come back for `patience` seconds, the
+        questions that are still open have no reply; what is on the wire still reaches the ledger."""
         calls, begun = self._calls, monotonic()
         tasks = {key: asyncio.ensure_future(self._ask(question)) for key, question in questions.items()}
         waiting, since = set(tasks.values()), begun
@@ -183,7 +183,7 @@ class JudgeReward(_Reward):
     def _row(
         self, asked: Text, answer: Text, reference: Text | None, category: str | None, *, is_by_group: bool
     ) -> _Question | float | str:
-        """The question about a completion, or its reward or reason where the judge need not be asked."""
+        """Return the question about a completion, or its reward or reason where the judge need not be asked."""
         read = _read(asked, answer, category)
         if isinstance(read, str):
             return read
@@ -220,7 +220,7 @@ class VerifierReward(_Reward):
     async def __call__(
         self, prompts: Sequence[Text], completions: Sequence[Text], completion_ids: Any = None, **columns: Any
     ) -> list[float | None]:
-        """The reward of each completion: 1, -1, or `fallback`. Raises ConfigError where checks need the column
+        """Return the reward of each completion: 1, -1, or `fallback`. Raises ConfigError where checks need the column
         `answer` and there is none."""
         answers = columns.get(ANSWER)
         needing = [check.kind for check in self._checks if check.needs_answer]
@@ -266,7 +266,7 @@ def _rivals(questions: Sequence[_Question]) -> dict[Key, list[tuple[_Question, f
 
 
 def _read(asked: Text, answer: Text, category: str | None = None) -> tuple[Prompt, Candidate] | str:
-    """A prompt and its completion as records, or the reason why nothing is asked about them."""
+    """Return a prompt and its completion as records, or the reason why nothing is asked about them."""
     try:
         prompt = Prompt(messages=_messages(asked, "user"), category=category)
         completion = _candidate(prompt, answer)

@@ -52,12 +52,12 @@ class JudgingConfig(JudgeSettings, PairSettings):
 
     @property
     def placed(self) -> Iterator[tuple[tuple[str | int, ...], JudgeEntry]]:
-        """Every judge with its place in this part, the second ones too."""
+        """Yield every judge with its place in this part, the second ones too."""
         for place, entries in ((("judges",), self.judges), (("cascade",), self.cascade)):
             for index, entry in enumerate(entries):
                 yield (*place, index), entry
 
     @property
     def every_judge(self) -> tuple[JudgeEntry, ...]:
-        """Those that are asked first, and those that are asked where the first are unsure."""
+        """Return those that are asked first, and those that are asked where the first are unsure."""
         return (*self.judges, *self.cascade)

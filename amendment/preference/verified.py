@@ -46,8 +46,8 @@ class VerifiedAnswer(Record):
 
 
 def passes_all(outcomes: Iterable[VerifiedAnswer], *effects: Effect) -> bool | None:
-    """Whether an answer passes all its verifiers of these effects: one that fails decides, whatever the others say.
-    None without any, or where one could not be checked."""
+    """Return whether an answer passes all its verifiers of these effects: one that fails decides, whatever the others
+    say. None without any, or where one could not be checked."""
     passed = [outcome.passes for outcome in outcomes if outcome.effect in effects]
     return False if False in passed else None if None in passed or not passed else True
 
@@ -84,7 +84,7 @@ class Proof:
         self._principles = rules[0].principles if rules else ()
 
     def of(self, prompt: Prompt, answer: Candidate) -> bool | None:
-        """None where none applies, or one could not be run and none fails."""
+        """Return None where none applies, or one could not be run and none fails."""
         principles = [rule for rule in self._principles if rule.applies_to(prompt.category, prompt.tags)]
         checks = tuple(check for rule in principles for check in rule.check)
         return run_checks(checks, last_text(answer.messages), prompt.answer).is_kept

@@ -139,7 +139,7 @@ class FinishedRun:
         return self._workspace.read(artefact, kind) if is_there else []
 
     def _is_taken(self, record: Record) -> bool:
-        """Whether the dataset took the pair that this record of the mixed-in files belongs to."""
+        """Return whether the dataset took the pair that this record of the mixed-in files belongs to."""
         match record:
             case Candidate() | Prompt():
                 return record.id in self._taken

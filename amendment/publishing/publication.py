@@ -191,7 +191,7 @@ def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     prefixes = tuple(f"{part}/" for part in parts)
 
     def is_published(place: str) -> bool:
-        """Whether a place is in one of the parts, or on the way to it, where a link may stand."""
+        """Return whether a place is in one of the parts, or on the way to it, where a link may stand."""
         return f"{place}/".startswith(prefixes) or any(prefix.startswith(f"{place}/") for prefix in prefixes)
 
     files = {name: entry for name, entry in run.manifest["files"].items() if is_published(name)}

@@ -278,8 +278,8 @@ def _published(manifest: str) -> dict[str, Any]:
 
 
 def _has_tag(remote: _Remote, tag: str, manifest: str) -> bool:
-    """Whether the tag is on this very content already. Raises ConfigError where it is on another: a tag names one
-    content for ever."""
+    """Return whether the tag is on this very content already. Raises ConfigError where it is on another: a tag names
+    one content for ever."""
     tags = [ref.name for ref in remote.api.list_repo_refs(remote.repo, repo_type="dataset").tags]
     if tag in tags and remote.text(MANIFEST, revision=tag) != manifest:
         message = f"the tag {tag} already names other content; choose another. Existing tags: {tags}"

@@ -80,7 +80,7 @@ def signature_fault(folder: Path, key: Path) -> str | None:
 
 
 def _statement_fault(payload: bytes, kind: object, manifest: bytes) -> str | None:
-    """Whether a payload whose signature holds speaks of this manifest."""
+    """Return whether a payload whose signature holds speaks of this manifest."""
     try:
         statement = json.loads(payload)
         is_ours = (kind, statement["_type"], statement["predicateType"]) == (PAYLOAD, STATEMENT, PREDICATE)

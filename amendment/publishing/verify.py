@@ -135,7 +135,7 @@ def verification_lines(result: Verification) -> list[str]:
 
 
 def _not_the_kept(folder: Path, kept: Path) -> Iterator[Mismatch]:
-    """Whether the folder's own manifest is the one that was kept."""
+    """Yield whether the folder's own manifest is the one that was kept."""
     own = folder / MANIFEST
     if not own.is_file():
         yield Mismatch("missing", MANIFEST, "the folder has none of its own")
@@ -177,7 +177,7 @@ def _uncovered(folder: Path, known: Container[str]) -> list[str]:
 
 
 def _is_note(folder: Path, name: str) -> bool:
-    """Whether a file is the note that a stage writes at its end."""
+    """Return whether a file is the note that a stage writes at its end."""
     stage = re.fullmatch(r"stages/([^/]+)\.json", name)
     return stage is not None and Workspace(folder).note(stage[1]) is not None
 

@@ -55,7 +55,7 @@ class PairFacts(NamedTuple):
     """Whether the spot check's people are those of the simulated world."""
 
     def who(self, judge: str = DECIDERS["judge"]) -> str:
-        """Who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
+        """Return who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
         words = {**DECIDERS, "judge": judge}
         if self.are_people_simulated:
             words["person"] = "simulated people"
@@ -102,7 +102,7 @@ class Harm(NamedTuple):
 
 
 def harms(evaluate: Result) -> list[Harm]:
-    """The paired differences of an evaluation whose whole interval is on the bad side, the clearest first.
+    """Return the paired differences of an evaluation whose whole interval is on the bad side, the clearest first.
 
     Intervals are wide enough that 19 of 20 runs without harm have none here."""
     changes = [*evaluate.changes(*WORSE)]
@@ -122,12 +122,12 @@ def harms(evaluate: Result) -> list[Harm]:
 
 
 def name_figure(name: str, of: Mapping[str, str]) -> str:
-    """A figure of a scorecard in words."""
+    """Return a figure of a scorecard in words."""
     return f"answers that keep {of['principle']}" if name == "kept" else words(name)
 
 
 def harm_lines(evaluate: Result) -> Iterator[str]:
-    """A sentence for each policy that is worse than the first one by some figure."""
+    """Yield a sentence for each policy that is worse than the first one by some figure."""
     listed: dict[str, list[str]] = defaultdict(list)
     for figure, policy, first, value, interval in harms(evaluate):
         shown = f"{figure} {value}" + (f" (difference {interval})" if interval else "")
@@ -138,7 +138,7 @@ def harm_lines(evaluate: Result) -> Iterator[str]:
 
 
 def too_few(pairs: PairFacts) -> Iterator[str]:
-    """What a training has too little of, a sentence each; nothing if there are no pairs."""
+    """Return a sentence for each thing that a training has too little of; nothing if there are no pairs."""
     total, trained = pairs.decided_by.total(), pairs.trained
     if total and trained < FEWEST_PAIRS:
         pairs_are = "pair is" if trained == 1 else "pairs are"
@@ -200,7 +200,7 @@ def _cut(dataset: Result, pairs: int) -> Iterator[str]:
 
 
 def _length_alone(results: Mapping[str, Result]) -> Iterator[str]:
-    """Of the first stage that has measured it: all measure the same pairs."""
+    """Read the first stage that has measured it: all measure the same pairs."""
     measured = [result.estimate("longer_answer_is_right") for result in results.values()]
     figure = next((figure for figure in measured if figure and figure.n >= FEWEST_HELD_OUT), None)
     if figure is None:
@@ -212,7 +212,7 @@ def _length_alone(results: Mapping[str, Result]) -> Iterator[str]:
 
 
 def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:
-    """Where most pairs name the one principle that decided them."""
+    """Return figures where most pairs name the one principle that decided them."""
     total, named = pairs.decided_by.total(), pairs.by_principle.total()
     stated = {rule.reference: f"{rule.reference} ({short(rule.statement.rstrip('.'), 60)})" for rule in rules}
     without = [name for name in stated if not pairs.by_principle[name]]

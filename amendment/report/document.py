@@ -57,7 +57,7 @@ class Rule(NamedTuple):
 
     @classmethod
     def of(cls, constitution: str, principle: Json) -> Rule:
-        """A principle as the file of its constitution has it."""
+        """Return a principle as the file of its constitution has it."""
         checks = [(check["kind"], check.get("value")) for check in principle.get("check") or ()]
         words = ", ".join(kind if value is None else f"{kind} {value}" for kind, value in checks)
         return cls(f"{constitution}/{principle['id']}", principle["statement"], short(words, 80))
@@ -85,7 +85,7 @@ class Written:
 
     @property
     def name(self) -> str:
-        """The run's name, or the audit's."""
+        """Return the run's name, or the audit's."""
         return str(self.summary.name or self.certificate.get("name") or self.folder.resolve().name)
 
     @property
@@ -97,17 +97,17 @@ class Written:
 
     @property
     def concluded(self) -> dict[str, Json]:
-        """The conclusions by judge."""
+        """Return the conclusions by judge."""
         return {str(conclusion["judge"]): conclusion for conclusion in self.certificate.get("conclusions", ())}
 
     @property
     def banner(self) -> str:
-        """What has to be known first of a simulated world; empty elsewhere."""
+        """Return what has to be known first of a simulated world; empty elsewhere."""
         return str(self.summary.simulated or self.certificate.get("simulated") or "")
 
     @cached_property
     def rules(self) -> list[Rule]:
-        """The principles of the constitutions that the run has used."""
+        """Return the principles of the constitutions that the run has used."""
         names = sorted(path.name for path in self.folder.glob("constitutions/*.json")) if self.is_run else []
         constitutions = [self.read(f"constitutions/{name}") for name in names]
         for name, constitution in zip(names, constitutions, strict=True):
@@ -122,19 +122,20 @@ class Written:
 
     @cached_property
     def pairs(self) -> PairFacts:
-        """What the rows of the dataset say of their labels; nothing where the dataset is not done."""
+        """Return what the rows of the dataset say of their labels; nothing where the dataset is not done."""
         from amendment.report.before_use import pair_facts
 
         return pair_facts(self.folder, self.results)
 
     @property
     def date(self) -> str:
-        """The day on which the figures were written, in UTC."""
+        """Return the day on which the figures were written, in UTC."""
         path = self.folder / (SUMMARY if self.is_run else "certificate.json")
         return datetime.fromtimestamp(path.stat().st_mtime, UTC).strftime("%Y-%m-%d")
 
     def read(self, name: str) -> dict[str, Any]:
-        """The object in a JSON file; empty where there is no such file. Raises ConfigError where it is damaged."""
+        """Return the object in a JSON file; empty where there is no such file. Raises ConfigError where it is
+        damaged."""
         path = self.folder / name
         try:
             content = read_json(path)
@@ -149,7 +150,7 @@ class Written:
         return content
 
     def stage_file(self, stage: str, name: str) -> dict[str, Any]:
-        """The same of a file that a stage makes; empty where the stage is not done."""
+        """Return the same of a file that a stage makes; empty where the stage is not done."""
         return self.read(name) if stage in self.results else {}
 
 
@@ -173,7 +174,7 @@ class Matrix:
     cells: Mapping[tuple[int, int], Estimate]
 
     def shade(self, row: int, column: int) -> str:
-        """The class of a cell: from `lo3`, all against, to `hi3`, all alike."""
+        """Return the class of a cell: from `lo3`, all against, to `hi3`, all alike."""
         estimate = self.cells.get((row, column))
         if estimate is None or math.isnan(estimate.value):
             return ""
@@ -249,18 +250,19 @@ class ReportDocument:
 
     @property
     def rules(self) -> dict[str, str]:
-        """What the gates of a run and of a certificate are, and the rule of each of the latter, by its name."""
+        """Return what the gates of a run and of a certificate are, and the rule of each of the latter, by its name."""
         named = {term[5:]: rule for term, rule in self.definitions.items() if term.startswith("gate ")}
         return {**(TWO_GATES if self.kind == "run" else {}), **named} if named else {}
 
 
 def short(name: str, longest: int = 40) -> str:
-    """A name that fits into a label."""
+    """Return a name that fits into a label."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def read_document(folder: str | Path) -> ReportDocument:
-    """What the folder of a run or an audit holds. Raises ConfigError where it is neither, or a file is damaged."""
+    """Return what the folder of a run or an audit holds. Raises ConfigError where it is neither, or a file is
+    damaged."""
     from amendment.report.judge_chapters import judge_chapters
     from amendment.report.run_chapters import made_by_run, run_chapters
 
@@ -283,7 +285,7 @@ def read_document(folder: str | Path) -> ReportDocument:
 
 
 def _measured(certificate: Json) -> str:
-    """What an audit looked at."""
+    """Return what an audit looked at."""
     counts = certificate["counts"]
     judges, people = _counted(counts["judges"], "judge"), _counted(counts["people"], "person", "people")
     who = " and ".join(words for words, many in ((judges, counts["judges"]), (people, counts["people"])) if many)
@@ -295,7 +297,7 @@ def _counted(count: int, word: str, plural: str = "") -> str:
 
 
 def _conclusions(written: Written) -> list[Concluded]:
-    """A sentence for each judge, the best first; of a run that measured none, what is missing."""
+    """Return a sentence for each judge, the best first; of a run that measured none, what is missing."""
     if not written.certificate and "dataset" in written.results:
         sentence = "Nothing can be concluded about the labels: nothing in this run has measured a judge."
         return [Concluded(sentence, "not measured")]
@@ -304,7 +306,7 @@ def _conclusions(written: Written) -> list[Concluded]:
 
 
 def _gates(written: Written) -> list[GateView]:
-    """The gate before training, and the certificate of each judge with its gates that fail or warn."""
+    """Return the gate before training, and the certificate of each judge with its gates that fail or warn."""
     certificate, gates = written.certificate, []
     title = "Gate before training (labels of this run)"
     if training := certificate.get("gate"):
@@ -348,7 +350,7 @@ def _headlines(written: Written) -> list[Headline]:
 
 
 def _judge_headlines(written: Written, *, others: bool = False) -> list[Headline | None]:
-    """Of the judge that comes out best; with `others`, what is said where there is room."""
+    """Return lines on the judge that comes out best; with `others`, what is said where there is room."""
     if not written.judges:
         return []
     judge = written.judges[0]
@@ -364,8 +366,8 @@ def _judge_headlines(written: Written, *, others: bool = False) -> list[Headline
 
 
 def _policy_headlines(written: Written) -> list[Headline | None]:
-    """The last policy against the first: the truth where it is known, else its win rate; and the principle whose share
-    of answers that keep it has changed most."""
+    """Return the last policy against the first: the truth where it is known, else its win rate; and the principle whose
+    share of answers that keep it has changed most."""
     evaluate = written.summary.of("evaluate")
     changes = [*evaluate.changes("true_utility")]
     for change in changes:
@@ -411,7 +413,7 @@ def _scorecard_headline(written: Written, evaluate: Result) -> Headline | None:
 
 
 def _harm_headline(written: Written, shown: Sequence[Headline | None]) -> Headline | None:
-    """The clearest figure by which a policy is worse, but for one that is a headline already."""
+    """Return the clearest figure by which a policy is worse, but for one that is a headline already."""
     from amendment.report.before_use import harms
 
     for harm in harms(written.summary.of("evaluate")):
@@ -426,7 +428,7 @@ def _cost(written: Written) -> Headline | None:
 
 
 def share_headline(label: str, value: Any) -> Headline | None:
-    """A share, or its JSON, as a headline; None where it was not measured."""
+    """Return a share, or its JSON, as a headline; None where it was not measured."""
     figure = value if isinstance(value, Estimate) else estimate(value)
     if figure is None:
         return None
@@ -449,7 +451,7 @@ def _before_use(written: Written) -> list[str]:
 
 
 def _facts(written: Written) -> list[tuple[str, str]]:
-    """Where the figures are from."""
+    """Return where the figures are from."""
     document = written.summary.to_json() if written.is_run else written.certificate
     total, labels = written.spending.get("total", {}), written.summary.of("labels")
     files = [f"{file['name']} ({file['rows']:,} rows)" for file in written.certificate.get("files", ()) if file]

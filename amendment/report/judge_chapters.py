@@ -20,7 +20,7 @@ PERCENT = (0.0, 100.0)
 
 
 def judge_chapters(written: Written) -> list[Chapter]:
-    """The chapters that the certificate has figures for."""
+    """Return the chapters that the certificate has figures for."""
     certificate = written.certificate
     judges = written.judges
     chapters = (
@@ -177,7 +177,7 @@ def _slices(certificate: Json) -> Chapter | None:
 
 
 def _principles(written: Written, report: Json) -> Chapter | None:
-    """What each says, how many pairs it decided, how often it was asked about, and which agree with which."""
+    """Return what each says, how many pairs it decided, how often it was asked about, and which agree with which."""
     principles = report.get("principles", {})
     coverage = sorted(principles.get("coverage", ()), key=lambda row: -row["comparisons"])
     if not coverage and not written.rules:
@@ -220,7 +220,7 @@ def _principles(written: Written, report: Json) -> Chapter | None:
 
 
 def _tables(certificate: Json) -> Chapter | None:
-    """The certificate's own long tables."""
+    """Return the certificate's own long tables."""
     tables = [
         *_gate_tables(certificate),
         *(
@@ -235,7 +235,7 @@ def _tables(certificate: Json) -> Chapter | None:
 
 
 def _gate_tables(certificate: Json) -> Iterator[DataTable]:
-    """The gates, where the certificate's own tables do not have them."""
+    """Yield the gates, where the certificate's own tables do not have them."""
     titles = {section["title"] for section in certificate.get("sections", ())}
     gates: Sequence[Mapping[str, Any]] = certificate.get("gates", ())
     if gates and "Gates" not in titles:

@@ -77,7 +77,7 @@ def write_report(folders: Sequence[str | Path], out: str | Path | None = None) -
 
 
 def report_html(folders: Sequence[str | Path]) -> str:
-    """The page on these folders."""
+    """Return the page on these folders."""
     documents = [read_document(folder) for folder in folders]
     if len({document.name for document in documents}) < len(documents):
         documents = [replace(document, name=f"{document.name} ({document.folder})") for document in documents]
@@ -140,7 +140,7 @@ def _cut(text: str) -> str:
 
 
 def _hash(text: str) -> str:
-    """A source as a Content-Security-Policy names it."""
+    """Return a source as a Content-Security-Policy names it."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -178,5 +178,5 @@ def _environment() -> Environment:
 
 
 def _is_number(text: str) -> bool:
-    """A cell that is aligned to the right."""
+    """Return a cell that is aligned to the right."""
     return text[:1] in "0123456789+-−." and len(text) < 60

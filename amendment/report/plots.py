@@ -38,7 +38,7 @@ LONGEST_LABEL = 54
 
 
 def svg(plot: Plot) -> str:
-    """The plot as an SVG element to put into a page."""
+    """Return the plot as an SVG element to put into a page."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -72,7 +72,7 @@ class IntervalRow:
 
 
 def interval_rows(figures: Iterable[tuple[str, Any]], series: str = "") -> list[IntervalRow]:
-    """A row for each figure, by its label, that was measured, as the files hold them."""
+    """Return a row for each figure, by its label, that was measured, as the files hold them."""
     return [IntervalRow(label, figure, series) for label, value in figures if (figure := estimate(value))]
 
 
@@ -114,7 +114,8 @@ class Intervals:
         return "none" if math.isnan(low) else f"{low:{self.form}} to {high:{self.form}}"
 
     def _bounds(self, estimate: Estimate) -> tuple[float, float]:
-        """The interval in units of the axis, cut where the axis of a share or a difference ends by its nature."""
+        """Return the interval in units of the axis, cut where the axis of a share or a difference ends by its
+        nature."""
         low, high = self.scale * estimate.low, self.scale * estimate.high
         return (
             (max(low, self.limits[0]), min(high, self.limits[1]))
@@ -239,7 +240,7 @@ class Curves:
         return ("figure", "step", "value"), rows
 
     def draw(self) -> Figure:
-        """A panel for each figure."""
+        """Return a panel for each figure."""
         from matplotlib.ticker import MaxNLocator
 
         height = 118 * len(self.panels) + 18
@@ -307,7 +308,7 @@ class Reliability:
         return self.HEAD, rows
 
     def draw(self) -> Figure:
-        """The diagram and the histogram share their axis."""
+        """Return the diagram and the histogram share their axis."""
         height = 330
         figure = _figure(height)
         axes = figure.add_axes((48 / WIDTH, 108 / height, (WIDTH - 60) / WIDTH, 196 / height))
@@ -425,7 +426,7 @@ _KEPT = (
 
 
 def _for_page(text: str, title: str) -> str:
-    """The SVG with classes for colours, attributes for style, and no ids but those that it refers to."""
+    """Return the SVG with classes for colours, attributes for style, and no ids but those that it refers to."""
     root = ElementTree.fromstring(text)  # noqa: S314 - written by matplotlib a moment ago
     for parent in root.iter():
         for child in list(parent):

@@ -67,7 +67,7 @@ class RunReader:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The run file with all its defaults. Raises ConfigError where it is damaged."""
+        """Return the run file with all its defaults. Raises ConfigError where it is damaged."""
         path = self.folder / "run.yaml"
         data = read_yaml(path).data
         if not isinstance(data, dict):
@@ -76,12 +76,13 @@ class RunReader:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
+        """Return the run's seed."""
         return int(self.settings.get("seed", 0))
 
     @cached_property
     def prompt_ids(self) -> tuple[str, ...]:
-        """The ids of all prompts; the first one's number is 1. Prompts that only mixed-in pairs have come last."""
+        """Return the ids of all prompts; the first one's number is 1. Prompts that only mixed-in pairs have come
+        last."""
         ids: dict[str, None] = {}
         places = (("inputs", "inputs/prompts", "id"), *(("dataset", f"dataset/{side}", "prompt_id") for side in _SIDES))
         for stage, artefact, column in places:
@@ -91,13 +92,13 @@ class RunReader:
 
     @cached_property
     def own_prompts(self) -> int:
-        """The number of prompts of the run itself; those after them are of mixed-in pairs alone."""
+        """Return the number of prompts of the run itself; those after them are of mixed-in pairs alone."""
         path = self._path("inputs", "inputs/prompts")
         return len({row[0] for row in read_columns(path, "id")}) if path else 0
 
     @property
     def count_shown(self) -> str:
-        """How many prompts there are, such as `116 prompts, 6 of them mixed in`."""
+        """Return how many prompts there are, such as `116 prompts, 6 of them mixed in`."""
         mixed = len(self.prompt_ids) - self.own_prompts
         return f"{len(self.prompt_ids):,} prompts{f', {mixed:,} of them mixed in' if mixed else ''}"
 
@@ -106,7 +107,8 @@ class RunReader:
         return {name: number for number, name in enumerate(self.prompt_ids, start=1)}
 
     def find(self, name: str) -> str:
-        """The id of the prompt that a number, an id, the beginning of an id or an item of the user's files names.
+        """Return the id of the prompt that a number, an id, the beginning of an id or an item of the user's files
+        names.
 
         Digits are a number where there is such a prompt. Raises ConfigError where no prompt or several are meant.
         """
@@ -142,7 +144,7 @@ class RunReader:
         flipped: bool | None = None,
         invalid: bool | None = None,
     ) -> Records[PromptStory]:
-        """The stories of all prompts, or of those with these ids, in the order of the run.
+        """Return the stories of all prompts, or of those with these ids, in the order of the run.
 
         `disputed`: raters disagree on two of the answers; `flipped`: a judge prefers another answer in the other order;
         `invalid`: a verdict could not be read. False asks for the opposite.
@@ -152,18 +154,18 @@ class RunReader:
     def verdicts(
         self, *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
     ) -> Records[VerdictView]:
-        """All verdicts of judges and people. `disputed`: on answers on which raters disagree; `flipped`: the other
-        order of the same answers gave another preference; `invalid`: those that could not be read."""
+        """Return all verdicts of judges and people. `disputed`: on answers on which raters disagree; `flipped`: the
+        other order of the same answers gave another preference; `invalid`: those that could not be read."""
         every = (verdict for story in self._stories(None) for verdict in story.verdicts)
         return Records(matching(every, disputed=disputed, flipped=flipped, invalid=invalid))
 
     def pairs(self) -> Records[PairView]:
-        """The pairs of the dataset, with those of later rounds."""
+        """Return the pairs of the dataset, with those of later rounds."""
         return Records(pair for story in self._stories(None) for pair in story.pairs)
 
     def last_replies(self, count: int) -> tuple[str, list[tuple[str, str]]] | None:
-        """The last stage that has begun and is not done, and its newest replies, one line each, with the ids of their
-        requests. They are only in the ledger: the stage's tables have what could be read once the stage is done.
+        """Return the last stage that has begun and is not done, and its newest replies, one line each, with the ids of
+        their requests. They are only in the ledger: the stage's tables have what could be read once the stage is done.
 
         Raises LedgerError for a ledger that cannot be read.
         """
@@ -177,7 +179,7 @@ class RunReader:
         return None
 
     def _path(self, stage: str, artefact: str) -> Path | None:
-        """The file of a table, where its stage is done and made it."""
+        """Return the file of a table, where its stage is done and made it."""
         path = self._workspace.path(artefact)
         return path if stage in self.done and path.is_file() else None
 
@@ -213,7 +215,7 @@ class RunReader:
             )
 
     def _tables(self, ids: Collection[str] | None) -> dict[str, StoryTables]:
-        """The records of these prompts, or of all, by prompt."""
+        """Return the records of these prompts, or of all, by prompt."""
         tables: dict[str, StoryTables] = defaultdict(StoryTables)
         for stage, artefact, kind, round_ in self._answer_tables:
             for answer in self._read(stage, artefact, Candidate, ids):
@@ -245,7 +247,7 @@ class RunReader:
 
     @property
     def _answer_tables(self) -> Iterator[tuple[str, str, AnswerKind | None, int]]:
-        """Each with the kind of its answers, None where they say it themselves, and their round."""
+        """Yield each with the kind of its answers, None where they say it themselves, and their round."""
         yield "critique", "critique/candidates", None, 1
         yield "candidates", "candidates/candidates", None, 1
         yield "construct", "construct/candidates", "constructed", 1
@@ -266,7 +268,7 @@ class RunReader:
 
     @property
     def _pair_tables(self) -> Iterator[tuple[str, str, Side, int]]:
-        """Each with its side of the split and its round."""
+        """Yield each with its side of the split and its round."""
         yield from (("dataset", f"dataset/{side}", side, 1) for side in _SIDES)
         yield from ((f"round-{n}-dataset", f"rounds/{n}/dataset/pairs", "train", n) for n in self._rounds)
 
@@ -279,7 +281,8 @@ class RunReader:
 
     @cached_property
     def _people(self) -> Pseudonyms:
-        """The pseudonyms of everybody who rated: those of the card and the certificate, once both could be written."""
+        """Return the pseudonyms of everybody who rated: those of the card and the certificate, once both could be
+        written."""
         rows = [row for side in _SIDES for row in self._read("dataset", f"dataset/{side}", Preference, None)]
         with suppress(AmendmentError, LookupError):  # the certificate is missing yet, or a part of the run file
             return run_pseudonyms(self.folder, self.settings, rows)
@@ -291,7 +294,7 @@ class RunReader:
 
 
 def _read_prompt(row: Preference) -> Prompt:
-    """The prompt of a pair that was mixed in."""
+    """Return the prompt of a pair that was mixed in."""
     return Prompt(
         messages=row.prompt,
         tools=row.tools,
@@ -306,7 +309,7 @@ def _ended(ending: ItemEnding) -> str:
 
 
 def load_status(folder: Path) -> dict[str, Any]:
-    """The content of a run's `status.json`. Raises ConfigError where there is none."""
+    """Return the content of a run's `status.json`. Raises ConfigError where there is none."""
     path = folder / "status.json"
     try:
         status = read_json(path)

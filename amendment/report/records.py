@@ -127,7 +127,7 @@ class VerdictView:
 
     @property
     def outcome(self) -> str:
-        """The verdict in a few words: `2`, `tie`, `invalid: two verdicts`, `score 7`."""
+        """Return the verdict in a few words: `2`, `tie`, `invalid: two verdicts`, `score 7`."""
         if self.invalid is not None:
             return f"invalid: {self.invalid}"
         if self.preferred is not None:
@@ -212,12 +212,12 @@ class ComparisonView:
 
     @property
     def flipped(self) -> bool:
-        """A judge, or all of them together, prefer another answer in the other displayed order."""
+        """Return a judge, or all of them together, prefer another answer in the other displayed order."""
         return self.consistent is False or any(verdict.flipped for verdict in self.verdicts)
 
     @property
     def invalid(self) -> int:
-        """The number of verdicts that could not be read."""
+        """Return the number of verdicts that could not be read."""
         return sum(verdict.invalid is not None for verdict in self.verdicts)
 
     def __repr__(self) -> str:
@@ -259,17 +259,17 @@ class PromptStory:
 
     @property
     def drafts(self) -> tuple[AnswerView, ...]:
-        """The answers before any critique."""
+        """Return the answers before any critique."""
         return self._select_kind("draft")
 
     @property
     def revisions(self) -> tuple[AnswerView, ...]:
-        """The revised answers, each with its principle."""
+        """Return the revised answers, each with its principle."""
         return self._select_kind("revision")
 
     @property
     def candidates(self) -> tuple[AnswerView, ...]:
-        """All other answers: sampled, constructed, imported."""
+        """Return all other answers: sampled, constructed, imported."""
         return self._select_kind("candidate", "constructed", "imported")
 
     def _select_kind(self, *kinds: AnswerKind) -> tuple[AnswerView, ...]:
@@ -277,7 +277,7 @@ class PromptStory:
 
     @property
     def verdicts(self) -> tuple[VerdictView, ...]:
-        """All verdicts, each once."""
+        """Return all verdicts, each once."""
         every: dict[str, VerdictView] = {}
         for verdict in (verdict for comparison in self.comparisons for verdict in comparison.verdicts):
             same = every.get(verdict.id, verdict)  # a score stands in several comparisons
@@ -287,7 +287,7 @@ class PromptStory:
 
     @property
     def pairs(self) -> tuple[PairView, ...]:
-        """The pairs of the dataset."""
+        """Return the pairs of the dataset."""
         return tuple(comparison.pair for comparison in self.comparisons if comparison.pair)
 
     @property
@@ -297,12 +297,12 @@ class PromptStory:
 
     @property
     def wrong(self) -> bool:
-        """A judge contradicts the majority of people on two of the answers."""
+        """Return a judge contradicts the majority of people on two of the answers."""
         return any(comparison.wrong for comparison in self.comparisons)
 
     @property
     def unsolved(self) -> bool:
-        """An answer fails the verifiers that decide or veto, and none passes them."""
+        """Return an answer fails the verifiers that decide or veto, and none passes them."""
         outcomes = {answer.passes for answer in self.answers}
         return False in outcomes and True not in outcomes
 
@@ -313,11 +313,12 @@ class PromptStory:
 
     @property
     def invalid(self) -> int:
-        """The number of verdicts that could not be read."""
+        """Return the number of verdicts that could not be read."""
         return sum(verdict.invalid is not None for verdict in self.verdicts)
 
     def mentions(self, text: str) -> bool:
-        """Whether a text occurs in the prompt, an item's name, an answer, a critique or a reason, in whatever case."""
+        """Return whether a text occurs in the prompt, an item's name, an answer, a critique or a reason, in whatever
+        case."""
         texts = [
             self.text,
             *self.items,
@@ -328,7 +329,7 @@ class PromptStory:
         return any(text.casefold() in other.casefold() for other in texts)
 
     def to_json(self) -> dict[str, Any]:
-        """The whole story as JSON values; texts of pairs are those of their answers."""
+        """Return the whole story as JSON values; texts of pairs are those of their answers."""
         story = asdict(self)
         for view, comparison in zip(story["comparisons"], self.comparisons, strict=True):
             view |= {"flipped": comparison.flipped, "invalid": comparison.invalid}
@@ -344,7 +345,7 @@ class PromptStory:
         }
 
     def to_row(self) -> dict[str, Any]:
-        """The story as a flat row: texts and counts."""
+        """Return the story as a flat row: texts and counts."""
         counts = {name: len(getattr(self, name)) for name in ("answers", "comparisons", "verdicts", "pairs")}
         flags = {name: getattr(self, name) for name in ("disputed", "flipped", "invalid")}
         texts = {name: getattr(self, name) for name in ("number", "id", "text", "category", "split")}
@@ -362,7 +363,7 @@ T = TypeVar("T")
 def matching(
     records: Iterable[F], *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
 ) -> list[F]:
-    """The records of which all given filters hold; None filters nothing, False asks for the opposite."""
+    """Return the records of which all given filters hold; None filters nothing, False asks for the opposite."""
     wanted = {"disputed": disputed, "flipped": flipped, "invalid": invalid}
     return [
         record
@@ -395,7 +396,7 @@ class Records(Sequence[T], Generic[T]):
         return "\n".join([f"{len(self)} records", *lines, *more])
 
     def to_pandas(self) -> DataFrame:
-        """A table with one row for each record."""
+        """Return a table with one row for each record."""
         import pandas
 
         return pandas.DataFrame([_row(record) for record in self._records])

@@ -22,7 +22,7 @@ FORMS = {"share": (100, ".1f", " %"), "points": (100, "+.1f", " points"), "chang
 
 
 def markdown(result: Result) -> list[str]:
-    """The result as the lines of a section, which read well in a terminal too."""
+    """Return the result as the lines of a section, which read well in a terminal too."""
     lines = [f"- {_escaped(name)}: {_escaped(value)}" for name, value in make_lines(result)]
     lines += [f"- note: {_escaped(note)}" for note in result.notes]
     for shown in make_tables(result):
@@ -35,7 +35,7 @@ def markdown(result: Result) -> list[str]:
 
 
 def page_tables(result: Result, title: str) -> list[DataTable]:
-    """The result as tables of the page, whose template escapes them."""
+    """Return the result as tables of the page, whose template escapes them."""
     rows = [*make_lines(result), *(("note", note) for note in result.notes)]
     first = [DataTable(("figure", "value"), rows, title)] if rows else []
     return first + make_tables(result)
@@ -47,7 +47,8 @@ def terminal_line(totals: Mapping[str, Value]) -> str:
 
 
 def make_lines(result: Result) -> list[tuple[str, str]]:
-    """What needs a line and no table, by its name: figures without a label, figures of one label, whole funnels."""
+    """Return what needs a line and no table, by its name: figures without a label, figures of one label, whole
+    funnels."""
     lines = [(funnel.what, f"{funnel.remained:,}") for funnel in result.funnels if not funnel.left_out]
     for labels, figures in _by_labels(result.figures).items():
         if not labels:
@@ -59,7 +60,7 @@ def make_lines(result: Result) -> list[tuple[str, str]]:
 
 
 def make_tables(result: Result) -> list[DataTable]:
-    """What needs a table: funnels, figures with several labels or names, tables, samples."""
+    """Return what needs a table: funnels, figures with several labels or names, tables, samples."""
     tables = [funnel_table(funnel) for funnel in result.funnels if funnel.left_out]
     for labels, figures in _by_labels(result.figures).items():
         if labels and not _is_line(labels, figures):
@@ -78,12 +79,12 @@ def funnel_table(funnel: Funnel) -> DataTable:
 
 
 def words(name: str) -> str:
-    """A name of a figure as a reader sees it."""
+    """Return a name of a figure as a reader sees it."""
     return name.replace("_", " ")
 
 
 def value_shown(value: Value | None, unit: str = "") -> str:
-    """A value with as many digits as matter, and its interval: 81.0 % (76.0 to 85.0; n = 412)."""
+    """Return a value with as many digits as matter, and its interval: 81.0 % (76.0 to 85.0; n = 412)."""
     factor, form, suffix = FORMS.get(unit, (1, ".3f", f" {unit}" if unit else ""))
     if value is None:
         return "-"
@@ -114,8 +115,8 @@ def _is_line(labels: Sequence[str], figures: Sequence[Figure]) -> bool:
 
 
 def _figures_table(labels: Sequence[str], figures: Sequence[Figure]) -> DataTable:
-    """A row for each thing that figures are about, a column for each name; the other way round where the names are
-    more. Figures of one name and several labels have a column for each value of the last label."""
+    """Return a row for each thing that figures are about, a column for each name; the other way round where the names
+    are more. Figures of one name and several labels have a column for each value of the last label."""
     names = list(dict.fromkeys(figure.name for figure in figures))
     things = dict.fromkeys(tuple(figure.of.values()) for figure in figures)
     cells: dict[tuple[str, ...], dict[str, str]] = {}
@@ -139,5 +140,5 @@ def _as_shown(given: Table) -> DataTable:
 
 
 def _escaped(text: str) -> str:
-    """A line in which nothing is Markdown but code, nor HTML."""
+    """Return a line in which nothing is Markdown but code, nor HTML."""
     return plain(text.translate({**SPECIAL, ord("`"): "`"}), longest=LONGEST_LINE)

@@ -30,7 +30,7 @@ PERCENT = (0.0, 100.0)
 
 
 def made_by_run(written: Written) -> str:
-    """What the run has made so far, in a sentence."""
+    """Say in a sentence what the run has made so far."""
     totals = written.summary.of("dataset").totals
     sides = [f"{totals[f'{side}_pairs']:,} {side}" for side in ("train", "test") if f"{side}_pairs" in totals]
     inputs = written.summary.of("inputs").funnel("prompts")
@@ -52,7 +52,7 @@ def made_by_run(written: Written) -> str:
 
 
 def run_chapters(written: Written) -> list[Chapter]:
-    """The chapters that the run has figures for."""
+    """Return the chapters that the run has figures for."""
     chapters = (
         _funnel(written),
         _policies(written.summary.of("evaluate")),
@@ -66,7 +66,7 @@ def run_chapters(written: Written) -> list[Chapter]:
 
 
 def _funnel(written: Written) -> Chapter | None:
-    """How many items there were at each step, and what became of the others."""
+    """Return how many items there were at each step, and what became of the others."""
     rows: list[tuple[str, dict[str, float]]] = []
     funnels: list[Funnel] = []
     for name, result in written.results.items():
@@ -93,7 +93,7 @@ def _parts(done: int, begun: int) -> dict[str, float]:
 
 
 def _kept(critique: Result) -> Chapter | None:
-    """How many drafts and revisions keep the principles that code can check."""
+    """Return how many drafts and revisions keep the principles that code can check."""
     checked: dict[str, dict[str, int]] = {}
     for figure in critique.figures:
         if figure.name in ("kept", "broken") and set(figure.of) == {"principle", "answers"}:
@@ -114,7 +114,7 @@ def _kept(critique: Result) -> Chapter | None:
 
 
 def _training(written: Written) -> Chapter | None:
-    """A plot for each trained model, with what its guards saw."""
+    """Return a plot for each trained model, with what its guards saw."""
     plots: list[Plot] = []
     rows = []
     violated: dict[str, list[str]] = {}
@@ -226,7 +226,8 @@ def _policies(evaluate: Result) -> Chapter | None:
 
 
 def _diversity(summary: Summary) -> Chapter | None:
-    """How varied chosen and rejected answers are, and those of the rounds; what the gate against collapse says."""
+    """Return how varied chosen and rejected answers are, and those of the rounds; what the gate against collapse
+    says."""
     results = (summary.of("dataset"), summary.of("rounds"))
     measured = [figure for result in results for figure in result.where("diversity")]
     if not measured:

@@ -22,7 +22,7 @@ _PROMPT, _STATE = 34, 24
 
 
 def table_lines(stories: Sequence[PromptStory], *, is_done: bool) -> Iterator[str]:
-    """A table of prompts, a line each; `is_done` says that no answer is to come."""
+    """Yield a table of prompts, a line each; `is_done` says that no answer is to come."""
     yield f"{'#':>6}  {'prompt':{_PROMPT}}  answers  pairs  {'state':{_STATE}}".rstrip()
     for story in stories:
         counts = f"{len(story.answers):>7}  {len(story.pairs):>5}"
@@ -31,7 +31,7 @@ def table_lines(stories: Sequence[PromptStory], *, is_done: bool) -> Iterator[st
 
 
 def _fitted(text: str, width: int) -> str:
-    """The beginning of a text in exactly so many columns."""
+    """Return the beginning of a text in exactly so many columns."""
     words = " ".join(text[: 10 * width].split())
     lines = wrapped(words, width=width)
     shown = lines[0] if len(lines) == 1 else wrapped(words, width=width - 1)[0] + "…"
@@ -39,7 +39,7 @@ def _fitted(text: str, width: int) -> str:
 
 
 def _state(story: PromptStory, *, is_done: bool) -> str:
-    """What is worth a look: disagreement first, then what did not end well."""
+    """Return what is worth a look: disagreement first, then what did not end well."""
     flags = list_flags(story)
     if flags or story.pairs:
         return " ".join(flags)
@@ -55,8 +55,8 @@ def list_flags(record: PromptStory | ComparisonView) -> list[str]:
 
 
 def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterator[str]:
-    """The whole story of a prompt. `total` is the number of the run's own prompts; `has_dataset` says that pairs have
-    been made, so that a missing one is none."""
+    """Yield the whole story of a prompt. `total` is the number of the run's own prompts; `has_dataset` says that pairs
+    have been made, so that a missing one is none."""
     items = f"item {', '.join(story.items)}" if story.items else None
     facts = ", ".join(fact for fact in (items, story.category, story.split) if fact)
     of = f", mixed in from {story.mixed_from}" if story.mixed_from else f" of {total:,}"
@@ -94,7 +94,7 @@ def story_lines(story: PromptStory, *, total: int, has_dataset: bool) -> Iterato
 
 
 def reply_lines(stage: str, replies: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """The newest replies of a stage that has not ended."""
+    """Yield the newest replies of a stage that has not ended."""
     yield from _heading(f"{stage} has not ended, so it is not yet known which replies can be read. The last ones:")
     for request, text in replies:
         yield f"  {request}"
@@ -102,7 +102,7 @@ def reply_lines(stage: str, replies: Iterable[tuple[str, str]]) -> Iterator[str]
 
 
 def describe_writing(answer: AnswerView) -> str:
-    """The heading of an answer: how it came to be, and what it is cut by."""
+    """Return the heading of an answer: how it came to be, and what it is cut by."""
     how = f"{answer.kind}{_drawn(answer) if answer.drawn_for else _by(answer.principle_ids)}"
     facts = [
         *([f"by {answer.model.partition('@s2:')[0]}"] if answer.model and answer.kind != "revision" else []),
@@ -114,13 +114,13 @@ def describe_writing(answer: AnswerView) -> str:
 
 
 def describe_outcome(verifier: VerifierView) -> str:
-    """What a verifier says of an answer, such as `verify/math: passes`."""
+    """Say what a verifier says of an answer, such as `verify/math: passes`."""
     outcome = {True: "passes", False: "fails", None: f"not checked: {verifier.reason}"}[verifier.passes]
     return f"{verifier.name}: {outcome}{' (only recorded)' if verifier.effect == 'record' else ''}"
 
 
 def describe_generation(story: PromptStory) -> str:
-    """Who wrote a generated prompt, and from which prompts; empty for others."""
+    """Say who wrote a generated prompt, and from which prompts; empty for others."""
     if story.generated_by is None:
         return ""
     noun, numbers = "prompt" if len(story.parents) == 1 else "prompts", ", ".join(map(str, story.parents))
@@ -172,14 +172,14 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
 
 
 def describe_view(verdict: VerdictView) -> str:
-    """How the rater saw the answers; empty where that is not on record."""
+    """Return how the rater saw the answers; empty where that is not on record."""
     if not verdict.shown or not verdict.is_order_known:
         return ""
     return f"saw {verdict.shown[0]} {'alone' if len(verdict.shown) == 1 else 'first'}"
 
 
 def describe_verdict(verdict: VerdictView) -> str:
-    """The verdict in words."""
+    """Return the verdict in words."""
     facts = [
         verdict.outcome if verdict.preferred is None else f"{verdict.preferred} is better",
         *([] if verdict.p_first in _CERTAIN else [f"P = {_p_preferred(verdict):.2f}"]),
@@ -205,7 +205,7 @@ def _confidence(verdict: VerdictView) -> str:
 
 
 def describe_label(comparison: ComparisonView) -> str:
-    """What the verdicts come to."""
+    """Say what the verdicts come to."""
     if comparison.p is None:
         is_read = comparison.invalid < len(comparison.verdicts)
         why = "an order could not be read" if is_read else "no verdict could be read"
@@ -221,7 +221,7 @@ def describe_label(comparison: ComparisonView) -> str:
 
 
 def _is_decided_elsewhere(comparison: ComparisonView) -> bool:
-    """The pair was decided by a check, by construction, or by a judge that confirmed it where it was drawn."""
+    """Return True if a check, construction, or a judge that confirmed it where it was drawn decided the pair."""
     pair = comparison.pair
     if pair is None or pair.decided_by != "judge":
         return pair is not None and pair.decided_by in ("verifier", "construction")
@@ -229,7 +229,7 @@ def _is_decided_elsewhere(comparison: ComparisonView) -> bool:
 
 
 def describe_confirmation(comparison: ComparisonView) -> str:
-    """The verdict of the judge that confirmed a pair where it was drawn; empty where there is none."""
+    """Return the verdict of the judge that confirmed a pair where it was drawn; empty where there is none."""
     pair = comparison.pair
     if pair is None or pair.decided_by != "judge" or not _is_decided_elsewhere(comparison):
         return ""
@@ -242,7 +242,7 @@ def _decisive(principle: str | None) -> str:
 
 
 def describe_pair(pair: PairView) -> str:
-    """The pair as training sees it."""
+    """Return the pair as training sees it."""
     named = ", ".join(pair.raters) if pair.decided_by == "person" or len(pair.raters) == 1 else ""
     named = "" if named == RATER else named
     facts = [

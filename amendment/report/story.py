@@ -102,9 +102,9 @@ def tell(
     numbers: Mapping[str, int],
     pseudonym: Callable[[str], str],
 ) -> PromptStory:
-    """The story of a prompt; `is_own` is false where only mixed-in pairs have it. `failures` say why comparisons have
-    no judgement, by their ids; `numbers` are those of all prompts; `pseudonym` is that of a rater who may be a person.
-    """
+    """Return the story of a prompt; `is_own` is false where only mixed-in pairs have it. `failures` say why comparisons
+    have no judgement, by their ids; `numbers` are those of all prompts; `pseudonym` is that of a rater who may be a
+    person."""
     told = _Told(number, prompt, tables, pseudonym)
     comparisons = told.comparisons(failures)
     sides = [split, *(pair.split for pair in tables.pairs)]
@@ -185,7 +185,7 @@ class _Told:
                 )
 
     def comparisons(self, failures: Mapping[str, str]) -> list[ComparisonView]:
-        """Every two answers that were compared, or that are a pair."""
+        """Return every two answers that were compared, or that are a pair."""
         tables = self._tables
         about, sealed = by_comparison(tables.verdicts), by_comparison(tables.sealed)
         judged = {Comparison(row.prompt_id, row.a, row.b): row for row in reversed(tables.judged)}
@@ -316,7 +316,7 @@ class _Told:
 
 
 def _pair_answers(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
-    """The answers of pairs as candidates; those of pairs that were mixed in are in no other table."""
+    """Return the answers of pairs as candidates; those of pairs that were mixed in are in no other table."""
     for row, _, round_ in pairs:
         for messages in (row.chosen, row.rejected):
             yield WrittenAnswer(
@@ -325,8 +325,8 @@ def _pair_answers(pairs: Iterable[PairRow]) -> Iterable[WrittenAnswer]:
 
 
 def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> tuple[set[int], bool]:
-    """The sides that raters take: 1 for a, -1 for b, 0 for a tie; of people the first showing counts. And whether a
-    judge's is not that of the majority of people; orders that disagree are no side."""
+    """Return the sides that raters take: 1 for a, -1 for b, 0 for a tie; of people the first showing counts. And
+    whether a judge's is not that of the majority of people; orders that disagree are no side."""
     models = {verdict.rater for verdict in verdicts if verdict.rater_kind == "model"}
     people = person_votes([verdict for verdict in verdicts if verdict.rater_kind == "person"]).get(comparison.id, {})
     others = rater_votes([verdict for verdict in verdicts if verdict.rater_kind != "person"], comparison)
@@ -336,7 +336,7 @@ def _sides(verdicts: Sequence[Verdict], comparison: Comparison) -> tuple[set[int
 
 
 def _flipping_raters(verdicts: Sequence[Verdict], comparison: Comparison) -> set[str]:
-    """The judges that prefer different answers in the two displayed orders."""
+    """Return the judges that prefer different answers in the two displayed orders."""
     by_rater: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         if verdict.rater_kind != "person":

@@ -44,7 +44,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> type:
-    """The trainer for TRL alone, imported when it is asked for: it loads torch and TRL."""
+    """Return the trainer for TRL alone, imported when it is asked for: it loads torch and TRL."""
     if name != "SoftRewardTrainer":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from amendment.training import need_training

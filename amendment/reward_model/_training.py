@@ -88,7 +88,7 @@ def _refuse_margins(rows: Rows) -> None:
 
 
 def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
-    """The metadata that a score depends on besides the weights."""
+    """Return the metadata that a score depends on besides the weights."""
     tokenizer = bench.tokenizer
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         bench.notes.append(
@@ -108,17 +108,17 @@ def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
 
 
 def new_classifier(base: str | Path, **loading: Any) -> Any:
-    """The base with one output, whose head is drawn at random where the base has none: seed before."""
+    """Return the base with one output, whose head is drawn at random where the base has none: seed before."""
 
     def may_lack(model: Any, name: str) -> bool:
-        """A pooler belongs to the head: encoders that were trained on masked words have none."""
+        """Return a pooler belongs to the head: encoders that were trained on masked words have none."""
         return not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
 
     return load_model(AutoModelForSequenceClassification, base, may_lack=may_lack, num_labels=1, **loading)
 
 
 def is_encoder(config: Any) -> bool:
-    """The configuration is that of a model whose tokens see each other both ways."""
+    """Return True for the configuration of a model whose tokens see each other both ways."""
     one_way = getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False)
     return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not one_way
 

@@ -59,7 +59,8 @@ class Benchmark:
 
 
 def best_of_n(scores: Sequence[Floats], qualities: Sequence[Floats], prompts: Sequence[Hashable]) -> Benchmark:
-    """The quality of the answer that scores highest in each pool; `qualities` are in the file's unit, more is better.
+    """Return the quality of the answer that scores highest in each pool; `qualities` are in the file's unit, more is
+    better.
 
     The curve is over the same pools at every point, so that it ends at the size of the smallest.
     """
@@ -158,12 +159,12 @@ class Best(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """The lowest score of a right answer minus the highest of a wrong one: the row is accurate above 0."""
+        """Return the lowest score of a right answer minus the highest of a wrong one: the row is accurate above 0."""
         return float(self.scores[: self.right].min() - self.scores[self.right :].max())
 
     @property
     def spread(self) -> float:
-        """The highest minus the lowest score of a right answer; 0 for one right answer."""
+        """Return the highest minus the lowest score of a right answer; 0 for one right answer."""
         return float(np.ptp(self.scores[: self.right]))
 
     @property
@@ -205,7 +206,7 @@ def reward_bench_2(rows: Sequence[Best]) -> Benchmark:
 
 
 def _ties(rows: Sequence[Best]) -> dict[str, Any]:
-    """The subset Ties, over each N that has both rows; without any there is no score: nan. Formulas as in
+    """Return the subset Ties, over each N that has both rows; without any there is no score: nan. Formulas as in
     `process_single_model` and `reroll_and_score_dataset` of `rewardbench/utils.py` in allenai/reward-bench."""
     ref, tied = ({row.id.partition(":")[2]: row for row in rows if row.id.startswith(kind)} for kind in ("ref", "tied"))
     both = sorted(ref.keys() & tied.keys())

@@ -106,7 +106,7 @@ class RewardEvaluation:
 
 
 def people_json(report: CalibrationReport) -> dict[str, Any]:
-    """The figures of a report that a table shows."""
+    """Return the figures of a report that a table shows."""
     names = ("n", "ties", "brier", "log_loss", "ece", "ece_if_perfect", "accuracy", "shows_miscalibration")
     figures = report.to_json()
     return {name: figures[name] for name in names}
@@ -133,12 +133,12 @@ def evaluate_reward(
 
 
 def longer_wins(rows: Sequence[Row]) -> Floats:
-    """A rule that takes the longer answer: a `score` that is the number of characters."""
+    """Return a rule that takes the longer answer: a `score` that is the number of characters."""
     return np.array([_length(row["completion"]) for row in rows], dtype=np.float64)
 
 
 def length_baseline(rows: Iterable[Row]) -> dict[str, RewardEvaluation]:
-    """The evaluation, by its name, of the better of two rules: always the longer or always the shorter answer.
+    """Return the evaluation, by its name, of the better of two rules: always the longer or always the shorter answer.
 
     Better is the one that is right more often on these rows; if they are not pairs, the first figure of each benchmark
     decides."""
@@ -176,8 +176,8 @@ def always_first(rows: Sequence[Row], prompts: Sequence[str]) -> Estimate | None
 
 
 def people_share(row: Row) -> float:
-    """The share of people's votes for the chosen answer of a pair; nan where no person decided it. Raises DataError for
-    one that is no share."""
+    """Return the share of people's votes for the chosen answer of a pair; nan where no person decided it. Raises
+    DataError for one that is no share."""
     name, value = "p_people", row.get("p_people")
     if value is None and row.get("decided_by") == "person":
         name, value = "p_chosen", row.get("p_chosen", 1.0)
@@ -232,7 +232,7 @@ def evaluate_pairs(
 
 
 def find_layout(row: Row) -> BenchmarkLayout | None:
-    """The layout of a row by its columns; None for an unknown one."""
+    """Return the layout of a row by its columns; None for an unknown one."""
     lists = all(_is_pool(row.get(side)) for side in ("chosen", "rejected"))
     if lists and row.get("num_correct") is not None:
         return "reward-bench-2"
@@ -251,7 +251,7 @@ def _is_pool(cell: Any) -> bool:
 
 
 def _by_layout(rows: Sequence[Row]) -> dict[BenchmarkLayout, list[Row]]:
-    """The rows of each layout. Raises DataError naming each row (from 1) that cannot be read."""
+    """Return the rows of each layout. Raises DataError naming each row (from 1) that cannot be read."""
     layouts, problems = defaultdict[BenchmarkLayout, list[Row]](list), list[Problem]()
     for number, row in enumerate(rows, start=1):
         try:
@@ -266,7 +266,7 @@ def _by_layout(rows: Sequence[Row]) -> dict[BenchmarkLayout, list[Row]]:
 
 
 def _checked(row: Row) -> BenchmarkLayout:
-    """The layout of a row of which everything can be read."""
+    """Return the layout of a row of which everything can be read."""
     layout = find_layout(row)
     if layout is None:
         expected = "expected chosen and rejected, or candidates (or lists of them; see the columns in the docs)"
@@ -302,7 +302,7 @@ def _answers(row: Row, layout: BenchmarkLayout) -> list[Any]:
 
 
 def _qualities(row: Row) -> Floats:
-    """The quality of each candidate of a pool; where only best ones are marked, 1 for these and 0 for others."""
+    """Return the quality of each candidate of a pool; where only best ones are marked, 1 for these and 0 for others."""
     count, quality, best = len(row["candidates"]), row.get("quality"), row.get("best")
     marks = list(best) if isinstance(best, list | tuple) else [] if best is None else [best]
     if count > 1 and isinstance(quality, list | tuple) and len(quality) == count and all(map(is_number, quality)):
@@ -319,7 +319,7 @@ def _is_share(value: Any) -> bool:
 
 
 def _messages(cell: Any, role: str) -> list[Any]:
-    """A text as one message of `role`; messages as they are. Raises DataError for anything else."""
+    """Return a text as one message of `role`; messages as they are. Raises DataError for anything else."""
     if isinstance(cell, str) and cell.strip():
         return [{"role": role, "content": cell}]
     if isinstance(cell, list | tuple) and cell and all(isinstance(item, Mapping) for item in cell):
@@ -330,7 +330,8 @@ def _messages(cell: Any, role: str) -> list[Any]:
 
 
 def _prompt(row: Row) -> str:
-    """The name of a row's prompt, by which intervals are clustered: its `prompt_id`, else a hash of its content."""
+    """Return the name of a row's prompt, by which intervals are clustered: its `prompt_id`, else a hash of its
+    content."""
     name = row.get("prompt_id")
     return content_id([_messages(row.get("prompt"), "user"), row.get("tools")]) if name is None else str(name)
 
@@ -343,8 +344,8 @@ def _length(answer: Any) -> int:
 
 
 def _scores(score: ScoreFunction, rows: Sequence[Row], layout: BenchmarkLayout) -> list[Floats]:
-    """The scores of the answers of each row, the right ones first where the layout tells them apart; every answer is
-    scored in one call, in batches by length."""
+    """Return the scores of the answers of each row, the right ones first where the layout tells them apart; every
+    answer is scored in one call, in batches by length."""
     answers = [_answers(row, layout) for row in rows]
     requests = [_request(row, answer) for row, given in zip(rows, answers, strict=True) for answer in given]
     scores = np.asarray(score(requests), dtype=np.float64)
@@ -377,7 +378,7 @@ def _benchmark(layout: BenchmarkLayout, score: ScoreFunction, rows: Sequence[Row
 
 
 def _pairs(score: ScoreFunction, rows: list[Row], probability: Probability) -> dict[str, Any]:
-    """The parts of an evaluation that are measured on pairs."""
+    """Return the parts of an evaluation that are measured on pairs."""
     chosen, rejected = np.stack(_scores(score, rows, "pairs"), axis=1)
     prompts = [_prompt(row) for row in rows]
     shares = np.array([people_share(row) for row in rows])

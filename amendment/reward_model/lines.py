@@ -15,8 +15,8 @@ Evaluations = Mapping[str, RewardEvaluation]
 def reward_lines(
     model: RewardEvaluation, baselines: Evaluations | None = None, *, temperature: float | None = None
 ) -> list[str]:
-    """The tables of an evaluation; `baselines` are evaluations of the same rows by name, shown in columns of their own,
-    and `temperature` is the one in P(chosen) against people."""
+    """Return the tables of an evaluation; `baselines` are evaluations of the same rows by name, shown in columns of
+    their own, and `temperature` is the one in P(chosen) against people."""
     shown = {"model": model, **(baselines or {})}
     lines = ["Intervals are 95 %, clustered by prompt; equal scores count half."]
     blocks = [_pairs(shown), _people(model, temperature=temperature)]
@@ -78,7 +78,7 @@ def _people(model: RewardEvaluation, *, temperature: float | None) -> list[str]:
 
 
 def _benchmark(shown: Evaluations, layout: BenchmarkLayout) -> list[str]:
-    """A table with a column for the model and each baseline; the model's figures are the rows."""
+    """Return a table with a column for the model and each baseline; the model's figures are the rows."""
     measured = {name: shown[name].benchmarks[layout] for name in shown if layout in shown[name].benchmarks}
     model = measured["model"]
     rows = [

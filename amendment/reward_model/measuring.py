@@ -53,7 +53,8 @@ def pair_scores(chosen: NDArray[np.float64], rejected: NDArray[np.float64], meta
 
 
 def measured_reward(rows: Sequence[Row], scores: PairScores) -> Iterator[Figure]:
-    """The figures of a reward model by its scores of all held-out rows; none where no pair has a better answer."""
+    """Yield the figures of a reward model by its scores of all held-out rows; none where no pair has a better
+    answer."""
     decided = [i for i, row in enumerate(rows) if row["p_chosen"] != 0.5]
     if not decided:
         return
@@ -67,7 +68,8 @@ def measured_reward(rows: Sequence[Row], scores: PairScores) -> Iterator[Figure]
 
 
 def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> Iterator[Figure]:
-    """The accuracy of scores on pairs that were decided, with that of rules that need no model, and its slices."""
+    """Yield the accuracy of scores on pairs that were decided, with that of rules that need no model, and its
+    slices."""
     lengths = {side: [len(row[f"{side}_text"]) for row in rows] for side in SIDES}
     prompts = [row["prompt_id"] for row in rows]
     scored = np.flatnonzero(np.isfinite(np.asarray(chosen, np.float64) - np.asarray(rejected, np.float64))).tolist()

@@ -53,11 +53,11 @@ class RewardModel:
 
     @staticmethod
     def describe(folder: str | Path) -> RewardMeta:
-        """The metadata of the model in this folder; nothing heavy is loaded. Raises ConfigError."""
+        """Return the metadata of the model in this folder; nothing heavy is loaded. Raises ConfigError."""
         return read_meta(Path(folder))
 
     def score(self, rows: Iterable[Row]) -> Floats:
-        """One reward per row, in the order given.
+        """Return one reward per row, in the order given.
 
         A row has `prompt` and `completion` (lists of messages as JSON objects) and where needed `tools` and
         `chat_template_kwargs`. A row over `max_length` has nan. Scores do not depend on
@@ -85,7 +85,8 @@ class RewardModel:
         return preference_probability(chosen_scores, rejected_scores, self.meta.temperature_used)
 
     def as_reward(self, *, fallback: float | None = None) -> Callable[..., list[float | None]]:
-        """A reward function for TRL's online trainers (`reward_funcs`), which call it with lists of equal length.
+        """Return a reward function for TRL's online trainers (`reward_funcs`), which call it with lists of equal
+        length.
 
         Prompts and completions are messages, or plain texts, which are read as one turn of the user and one of the
         assistant; of the dataset's columns `tools` and `chat_template_kwargs` are read. A completion without a score

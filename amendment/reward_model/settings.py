@@ -77,12 +77,12 @@ class RewardMeta(BaseModel):
 
     @property
     def temperature_used(self) -> float:
-        """The temperature that turns differences of scores into probabilities."""
+        """Return the temperature that turns differences of scores into probabilities."""
         return self.temperature.value if self.temperature and self.temperature.helps else 1.0
 
 
 def read_meta(folder: Path) -> RewardMeta:
-    """The description in a folder. Raises ConfigError where there is none that can be read."""
+    """Return the description in a folder. Raises ConfigError where there is none that can be read."""
     file = folder / META
     if not file.is_file():
         raise ConfigError(

@@ -35,7 +35,7 @@ class SoftRewardTrainer(SoftPairs, RewardTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of a batch, and with `return_outputs` what the model puts out."""
+        """Return the loss of a batch, and with `return_outputs` what the model puts out."""
         p_B, weight_B = own_columns(inputs)
         _, outputs = super().compute_loss(model, inputs, return_outputs=True)  # fills TRL's metrics
         chosen_B, rejected_B = outputs.logits.squeeze(-1).chunk(2)

@@ -92,7 +92,8 @@ def train_reward(
 
 
 def _checked(held_out: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The held-out pairs. Raises DataError where no temperature could be made of them, before hours of training."""
+    """Return the held-out pairs. Raises DataError where no temperature could be made of them, before hours of
+    training."""
     try:
         rows = rows_in(held_out)
         labels_as_given(rows)

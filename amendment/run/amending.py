@@ -71,7 +71,7 @@ class Amended(NamedTuple):
 
     @property
     def lines(self) -> list[str]:
-        """The evidence for people."""
+        """Return the evidence for people."""
         document = self.document
         disagreements = [["principle", "asked", "agrees with people", "disagreements"]]
         for row in document["principles"]:
@@ -96,7 +96,7 @@ class Amended(NamedTuple):
 
 
 def _percent(estimate: Mapping[str, Any]) -> str:
-    """A share or a difference of shares in percent, with its interval."""
+    """Return a share or a difference of shares in percent, with its interval."""
     if estimate["value"] is None:
         return "unknown"
     interval = "" if estimate["low"] is None else f" ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
@@ -167,7 +167,7 @@ class _Judged(NamedTuple):
     comments: list[str]
 
     def shown(self) -> dict[str, Any]:
-        """The part that the proposing model sees."""
+        """Return the part that the proposing model sees."""
         preferred, other = (self.a, self.b) if self.row.y > 0.5 else (self.b, self.a)
         texts = {"conversation": self.prompt.messages, "preferred": preferred.messages, "other": other.messages}
         turns: dict[str, Any] = {
@@ -223,7 +223,7 @@ class _Amending:
             )
 
     def _read(self) -> list[_Judged]:
-        """The labelled comparisons on which the first judge has a verdict, in the order of the sample."""
+        """Return the labelled comparisons on which the first judge has a verdict, in the order of the sample."""
         workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
         votes = person_votes(workspace.rows(OPEN, Verdict))
         sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
@@ -275,7 +275,7 @@ class _Amending:
         ).p_a
 
     def asked(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Each principle that is against people, with the disagreements about it."""
+        """Return each principle that is against people, with the disagreements about it."""
         against = {
             name: [judged.shown() for judged in self.differences if judged.row.is_against(name)]
             for name in (record["principle"] for record in self.records)
@@ -283,7 +283,7 @@ class _Amending:
         return [(name.rpartition("/")[2], shown) for name, shown in against.items() if shown]
 
     def plan(self, most: int) -> list[str]:
-        """The calls at most, what they cost by the judge's calls so far, and what is sent where."""
+        """Return the calls at most, what they cost by the judge's calls so far, and what is sent where."""
         tests = 2 * self.entry.samples * (most + 1) * len(self.held_out)
         judge = self.config.models[self.entry.model]
         spending = json_object(self.folder / "spending.json").get("by stage and model", [])
@@ -344,7 +344,7 @@ class _Amending:
     def evidence(
         self, rules: Mapping[str, ProposedRule], tests: Mapping[str, RuleTest], left_out: Counter[str]
     ) -> tuple[dict[str, Any], Constitution | None]:
-        """The evidence, and a new version of the constitution where a rule was accepted."""
+        """Return the evidence, and a new version of the constitution where a rule was accepted."""
         old = self.constitutions[0]
         major, minor, *_ = old.version.split(".")
         added = tuple(

@@ -61,12 +61,12 @@ class _ChangedDefault(NamedTuple):
 
 
 def remembered(folder: Path) -> dict[str, Any]:
-    """The settings that the last start wrote down; empty if they are missing or unreadable."""
+    """Return the settings that the last start wrote down; empty if they are missing or unreadable."""
     return json_object(folder / REMEMBERED)
 
 
 def changes(config: RunFile, folder: Path) -> list[SettingChange]:
-    """The settings that differ from those of the folder's run, in the order of the file; none if there is no
+    """Return the settings that differ from those of the folder's run, in the order of the file; none if there is no
     such run or this version cannot read its file."""
     written = _resolved(folder)
     try:
@@ -82,12 +82,12 @@ def changes(config: RunFile, folder: Path) -> list[SettingChange]:
 
 
 def given_in(config: RunFile) -> dict[str, Any]:
-    """The settings of a run file that are not left to their defaults."""
+    """Return the settings of a run file that are not left to their defaults."""
     return config.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
-    """The run file with the old value of each default that changed after the folder's run was made; `kept` has a
+    """Return the run file with the old value of each default that changed after the folder's run was made; `kept` has a
     sentence for each.
 
     A default has changed if the settings that the user gave then resolve to another value in this version. Where an
@@ -112,7 +112,7 @@ def with_kept_defaults(loaded: LoadedRun, folder: Path) -> LoadedRun:
 
 
 def _resolved(folder: Path) -> dict[str, Any]:
-    """The run file that the folder's run last followed, with its defaults; empty where there is none."""
+    """Return the run file that the folder's run last followed, with its defaults; empty where there is none."""
     try:
         data = read_yaml(folder / "run.yaml").data
     except ConfigError:
@@ -121,7 +121,7 @@ def _resolved(folder: Path) -> dict[str, Any]:
 
 
 def _as_then(given: Any, was: Any) -> Any:
-    """The settings that are given now, with the values of then."""
+    """Return the settings that are given now, with the values of then."""
     if isinstance(given, dict) and isinstance(was, dict):
         return {key: _as_then(value, was[key]) for key, value in given.items() if key in was}
     if isinstance(given, list) and isinstance(was, list) and len(given) == len(was):
@@ -130,7 +130,7 @@ def _as_then(given: Any, was: Any) -> Any:
 
 
 def _changed_defaults(was: Any, then: Any, now: Any, given: Any, loc: Loc = ()) -> Iterator[_ChangedDefault]:
-    """The settings in which `was` and `then` differ, and which are not `given` and so still at their default."""
+    """Yield the settings in which `was` and `then` differ, and which are not `given` and so still at their default."""
     if isinstance(given, list):
         was, then, now, given = (
             dict(enumerate(part)) if isinstance(part, list) else part for part in (was, then, now, given)
@@ -151,7 +151,7 @@ def _put(data: Any, default: _ChangedDefault) -> None:
 
 
 def _counting(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of a run file that count for what is made."""
+    """Return the parts of a run file that count for what is made."""
     counting = {key: value for key, value in data.items() if key not in ASIDE}
     counting["models"] = {
         name: {key: value for key, value in entry.items() if key not in PRESENTATION}
@@ -161,7 +161,7 @@ def _counting(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting that counts, by its path."""
+    """Return every setting that counts, by its path."""
     settings = parts(_counting(data))
     return {".".join(map(str, loc)): value for loc, value in settings if not isinstance(value, dict | list)}
 

@@ -142,7 +142,7 @@ def _loaded(
 
 
 def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> Iterator[ConfigProblem]:
-    """What keeps these functions from answering for the entries with their names."""
+    """Yield what keeps these functions from answering for the entries with their names."""
     named: dict[str, Any] = {}
     functions: dict[str, Any] = dict(models)
     for name, function in functions.items():
@@ -191,7 +191,8 @@ def _check_rest(document: Document, base: Path, problems: Iterable[Problem]) -> 
 
 
 def _without(part: Any, places: Collection[str], loc: Loc = ()) -> Any:
-    """A part of a document without the keys at these places. Entries of lists stay, so that others keep their place."""
+    """Return a part of a document without the keys at these places. Entries of lists stay, so that others keep their
+    place."""
     if isinstance(part, list):
         return [_without(value, places, (*loc, index)) for index, value in enumerate(part)]
     if not isinstance(part, dict):
@@ -205,7 +206,7 @@ def _placed(document: Document, findings: Iterable[ConfigProblem | ConfigWarning
 
 
 def _limited(part: Any, limit: int) -> Any:
-    """A run file, or a part of one, with at most `limit` rows of each source."""
+    """Return a run file, or a part of one, with at most `limit` rows of each source."""
     if isinstance(part, tuple):
         return tuple(_limited(entry, limit) for entry in part)
     if isinstance(part, LilliputPrompts):
@@ -240,7 +241,7 @@ def check_run_file(
 
 
 def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) -> list[Problem]:
-    """The models of these stages that have no price, each with its place and the nearest name."""
+    """Return the models of these stages that have no price, each with its place and the nearest name."""
     config, document = loaded.config, loaded.document
     try:
         names, table = unpriced(config, loaded.base, stages), price_table(config, loaded.base)

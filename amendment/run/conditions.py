@@ -45,12 +45,12 @@ class ConditionResult(NamedTuple):
 
 
 def is_run(folder: Path) -> bool:
-    """The folder is that of a run, and not of a model."""
+    """Return True for the folder of a run, not of a model."""
     return (folder / SUMMARY).is_file() or (folder / "stages").is_dir()
 
 
 def conditions_in(texts: Sequence[str]) -> list[Condition]:
-    """The conditions that texts state. Raises ConfigError with every text that states none."""
+    """Return the conditions that texts state. Raises ConfigError with every text that states none."""
     conditions, problems = [], []
     for text in texts:
         match = _FORM.fullmatch(text.strip())
@@ -65,8 +65,8 @@ def conditions_in(texts: Sequence[str]) -> list[Condition]:
 
 
 def read_evaluation(folder: Path) -> Result:
-    """The result of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the run is not that
-    far."""
+    """Return the result of a run's evaluation. Raises ConfigError for another folder, AmendmentError where the run is
+    not that far."""
     if not (folder / SUMMARY).is_file():
         raise AmendmentError(f"{folder}: found no {SUMMARY}; finish the run with amendment run")
     stages = read_summary(folder).stages
@@ -78,8 +78,8 @@ def read_evaluation(folder: Path) -> Result:
 
 
 def check_conditions(conditions: Sequence[Condition], evaluate: Result) -> list[ConditionResult]:
-    """Whether an evaluation meets the conditions. Raises ConfigError for a policy or a principle that it does not
-    have."""
+    """Return whether an evaluation meets the conditions. Raises ConfigError for a policy or a principle that it does
+    not have."""
     shares = [figure for figure in evaluate.where("kept") if not {"less", "category"} & figure.of.keys()]
     policies = [figure.of["policy"] for figure in evaluate.where("answered")]
     principles = list(dict.fromkeys(figure.of["principle"] for figure in shares))
@@ -105,7 +105,7 @@ def check_conditions(conditions: Sequence[Condition], evaluate: Result) -> list[
 
 
 def _check(condition: Condition, policy: str, kept: Figure) -> ConditionResult:
-    """Whether the share is reached; one that was not measured has no policy, and fails."""
+    """Return whether the share is reached; one that was not measured has no policy, and fails."""
     share, principle = kept.value, kept.of["principle"]
     value = share.value if isinstance(share, Estimate) and not math.isnan(share.value) else None
     failed = value is None or not value >= condition.least - 1e-9

@@ -83,8 +83,8 @@ class RunContext:
         self._outer: RunContext | None = None
 
     def within(self, config: Any, workspace: Workspace) -> Self:
-        """The same run with another configuration of its stages and other tables; what is open (ledger, budget, models)
-        is this one's, which also closes it."""
+        """Return the same run with another configuration of its stages and other tables; what is open (ledger, budget,
+        models) is this one's, which also closes it."""
         inner = copy.copy(self)
         inner.config, inner.workspace, inner._outer = config, workspace, self
         return inner
@@ -99,7 +99,7 @@ class RunContext:
 
     @property
     def calls(self) -> Calls:
-        """The way out; the ledger is opened, and the folder locked, at the first use."""
+        """Return the way out; the ledger is opened, and the folder locked, at the first use."""
         if self._outer:
             return self._outer.calls
         if self._calls is None:
@@ -153,7 +153,7 @@ class RunContext:
         return self._models[name]
 
     def model_key(self, name: str) -> dict[str, Any]:
-        """The parts of a model's entry and files that change its answers, without its rate limits."""
+        """Return the parts of a model's entry and files that change its answers, without its rate limits."""
         spec = self.config.models[name]
         key = {f"model {name}": dump(spec, without=set(PRESENTATION))}
         place = located(spec, self.base)
@@ -162,7 +162,7 @@ class RunContext:
 
     @contextmanager
     def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Iterator[Model]:
-        """A policy that this run trained, or a model under `models`. The weights count in the name of its requests.
+        """Open a policy that this run trained or a model under `models`. The weights count in the names of requests.
 
         A trained policy is released at the end of the block, so that two are never in memory at once.
         """
@@ -259,7 +259,7 @@ class RunContext:
 
     @property
     def _may_be_billed(self) -> bool:
-        """Whether any model that was opened is outside this process."""
+        """Return whether any model that was opened is outside this process."""
         return any(model.provider.kind not in ("local", "simulated") for model in self._models.values())
 
     def _let_go(self) -> None:

@@ -88,7 +88,7 @@ class DryRun:
         self._known: dict[str, Reply] = {}
 
     async def reply(self, name: str, spec: ModelSpec | None, provider: Provider, request: Request) -> Reply:
-        """The answer to a question, counted at its first time."""
+        """Return the answer to a question, counted at its first time."""
         reply = self._known.get(request.id)
         if reply is None:
             tally = self.tallies[self.stage, name]
@@ -159,7 +159,7 @@ def _usual_tokens(request: Request) -> int:
 
 
 def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply:
-    """An answer that stages can use and judges can read, different for every question."""
+    """Return an answer that stages can use and judges can read, different for every question."""
     if request.choices:
         logs = dict.fromkeys(request.choices, math.log(1 / len(request.choices)))
         return _said(request.choices[0]).model_copy(update={"choice_logprobs": logs})
@@ -179,7 +179,7 @@ def _said(text: str) -> Reply:
 
 
 def _verdict(request: Request) -> str:
-    """A verdict in the form that is asked for; nothing where no verdict is."""
+    """Return a verdict in the form that is asked for; nothing where no verdict is."""
     text = last_text(request.messages)
     shown = [block[1] for block in _JUDGED.finditer(text)]
     if not shown:
@@ -221,11 +221,11 @@ class DryFolder(Workspace):
                 own.symlink_to(made.absolute())
 
     def read(self, artefact: str, kind: type[R]) -> list[R]:
-        """The records of a table; none of one that a stage makes which asks no model."""
+        """Return the records of a table; none of one that a stage makes which asks no model."""
         return super().read(artefact, kind) if self.path(artefact).is_file() else []
 
     def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
-        """The records of a table, of the prompts only the first so many."""
+        """Yield the records of a table, of the prompts only the first so many."""
         for number, row in enumerate(super().rows(artefact, kind)):
             if artefact == "inputs/prompts" and self.most_prompts is not None and number >= self.most_prompts:
                 return
@@ -247,11 +247,11 @@ class DryContext(RunContext):
 
     @property
     def calls(self) -> Calls:
-        """A stand-in for the counts of a progress bar."""
+        """Return a stand-in for the counts of a progress bar."""
         return _Counting(self.dry_run, "", None)
 
     def model(self, name: str) -> Model:
-        """A model under `models` that sends nothing, with the identity of the one that would."""
+        """Return a model under `models` that sends nothing, with the identity of the one that would."""
         if name not in self._models:
             spec = located(self.config.models[name], self.base)
             calls = _Counting(self.dry_run, name, spec)

@@ -50,7 +50,8 @@ class RunStage:
 
 
 def assemble(context: Context) -> list[RunStage]:
-    """The stages of a run in an order in which each finds what it reads. Raises DependencyCycle where there is none.
+    """Return the stages of a run in an order in which each finds what it reads. Raises DependencyCycle where there is
+    none.
 
     Looks at every file that the run file names: once for a run, not once for a question about it.
     """
@@ -65,7 +66,7 @@ class RunFolder(Workspace):
     """A run's folder as the engine sees it: which stages are up to date there."""
 
     def key(self, stage: RunStage) -> str:
-        """The hash of the stage's settings and of the content of what it reads."""
+        """Return the hash of the stage's settings and of the content of what it reads."""
         read = {name: self.digest(name) for name in stage.stage.reads}
         return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
 
@@ -93,7 +94,7 @@ class RunFolder(Workspace):
             return False
 
     def up_to_date(self, stages: Sequence[RunStage]) -> list[str]:
-        """The names of the stages that are up to date, as are their sources; `stages` are in order."""
+        """Return the names of the stages that are up to date, as are their sources; `stages` are in order."""
         maker = {artefact: stage.name for stage in stages for artefact in stage.stage.writes}
         names: list[str] = []
         for stage in stages:
@@ -143,7 +144,7 @@ class RunFolder(Workspace):
             return None
 
     def _content(self, artefact: str) -> str:
-        """The content of an artefact. A model's folder also records how it was made, which is left out here."""
+        """Return the content of an artefact. A model's folder also records how it was made, which is left out here."""
         files = [file for file in self._files(artefact) if file.name != HISTORY]
         return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in files])
 
@@ -157,7 +158,8 @@ class DependencyCycle(ConfigError):
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """The stages so that each comes after those that make what it reads. Raises DependencyCycle where there is one."""
+    """Return the stages so that each comes after those that make what it reads. Raises DependencyCycle where there is
+    one."""
     maker = {artefact: stage for stage in stages for artefact in stage.writes}
     done: list[Stage] = []
     path: list[str] = []
@@ -180,7 +182,8 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
 
 
 def up_to(stages: list[RunStage], until: str | None) -> list[RunStage]:
-    """The stages up to the one of this name; all without a name. Raises ConfigError for a name that no stage has."""
+    """Return the stages up to the one of this name; all without a name. Raises ConfigError for a name that no stage
+    has."""
     if until is None:
         return stages
     names = [stage.name for stage in stages]

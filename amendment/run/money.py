@@ -30,18 +30,19 @@ from amendment.stages.contract import Ask
 
 
 def asking_stages(config: RunFile) -> list[str]:
-    """The stages that ask models."""
+    """Return the stages that ask models."""
     return [stage.name for stage in list_stages(config) if any(stage.asks())]
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
-    """The user's price table, if there is one, before the shipped one. Raises ConfigError with all that is wrong."""
+    """Return the user's price table, if there is one, before the shipped one. Raises ConfigError with all that is
+    wrong."""
     own = PriceTable.read(base / config.prices) if config.prices else PriceTable()
     return own.before(PriceTable.shipped())
 
 
 def find_prices(config: RunFile, base: Path) -> dict[str, Price | None]:
-    """The price of every entry under `models`; None where it has none.
+    """Return the price of every entry under `models`; None where it has none.
 
     `base` is the folder of the run file. Raises ConfigError with everything that is wrong with its price table.
     """
@@ -57,13 +58,14 @@ def find_prices(config: RunFile, base: Path) -> dict[str, Price | None]:
 
 
 def unpriced(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
-    """The models that these stages ask and that have no price, in the order of the file. Raises as `find_prices`."""
+    """Return the models that these stages ask and that have no price, in the order of the file. Raises as
+    `find_prices`."""
     asked = asked_models(config, stages)
     return [name for name, price in find_prices(config, base).items() if price is None and name in asked]
 
 
 def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
-    """The models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
+    """Return the models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
     max_output in the price. A judge that answers with one letter is bounded. Raises as `find_prices`."""
     prices = find_prices(config, base)
     if not config.budget:
@@ -89,7 +91,7 @@ def asked_models(config: RunFile, stages: Collection[str] | None = None) -> froz
 
 
 def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
-    """The models that these stages ask; by default those of all stages."""
+    """Return the models that these stages ask; by default those of all stages."""
     wanted = [stage for stage in list_stages(config) if stages is None or stage.name in stages]
     return [ask for stage in wanted for ask in stage.asks()]
 
@@ -111,8 +113,9 @@ def open_budget(
     prices: Mapping[str, Price | None],
     table: PriceTable,
 ) -> Budget:
-    """The budget of a run that goes on: what was spent before, and what batches that are still out cost at most. When
-    their lines are read, each is settled at what it cost. `table` has the prices of models that are no longer there."""
+    """Return the budget of a run that goes on: what was spent before, and what batches that are still out cost at most.
+    When their lines are read, each is settled at what it cost. `table` has the prices of models that are no longer
+    there."""
     budget = Budget(usd, spent=spent_before(ledger, models, prices, table))
     for unpaid in _unpaid(ledger, models, prices, table):
         if unpaid.is_out:
@@ -153,7 +156,7 @@ def _unpaid(
 
 
 def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTable) -> list[Price | None]:
-    """The possible cost of a model that is no longer in the run file."""
+    """Return the possible cost of a model that is no longer in the run file."""
     price = find_price(table, request.host, request.model)
     return list(prices.values()) if price is None else [price]
 
@@ -164,7 +167,7 @@ def _worst(unpaid: _Unpaid) -> float:
 
 @contextmanager
 def stored_replies(folder: Path) -> Iterator[Reader | None]:
-    """The ledger of the run in a folder; None where there is none. Raises LedgerError for one that cannot be read."""
+    """Open the ledger of the run in a folder; None where there is none. Raises LedgerError if it cannot be read."""
     path = folder / "ledger.sqlite"
     if not path.is_file():
         yield None

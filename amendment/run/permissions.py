@@ -57,7 +57,7 @@ def agree(loaded: LoadedRun, folder: Path, left: Sequence[str], terms: Terms) ->
 
 
 def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str]) -> None:
-    """A batch that is out is paid for: asking its requests online would pay for them again."""
+    """Refuse to leave a batch that is out: asking its requests online would pay for them again."""
     ledger = folder / "ledger.sqlite"
     asked = [config.models[name] for name in sorted(asked_models(config, left))]
     hosted = [spec for spec in asked if isinstance(spec, OpenAISpec | AnthropicSpec)]
@@ -76,15 +76,15 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str
 
 
 def uncovered_lines(loaded: LoadedRun, left: Collection[str] | None = None) -> Iterator[str]:
-    """A line where these stages ask models without a price, whose cost no budget bounds."""
+    """Yield a line where these stages ask models without a price, whose cost no budget bounds."""
     if loaded.config.budget and (names := unpriced(loaded.config, loaded.base, left)):
         has = "has" if len(names) == 1 else "have"
         yield f"the budget does not cover {', '.join(map(plain, names))}, which {has} no known price"
 
 
 def outward_lines(loaded: LoadedRun, left: Collection[str]) -> Iterator[str]:
-    """What these stages send where, with the variable of each key and never its value, and the files that they read
-    outside the folder of the run file."""
+    """Yield what these stages send where, with the variable of each key and never its value, and the files that they
+    read outside the folder of the run file."""
     config, base = loaded.config, loaded.base
     up_to_date = set(config.sources) - set(left)
     yield from contact_lines(contacts(config, base, sorted(asked_models(config, left)), up_to_date))
@@ -92,7 +92,8 @@ def outward_lines(loaded: LoadedRun, left: Collection[str]) -> Iterator[str]:
 
 
 def read_keys(config: RunFile) -> list[str]:
-    """The values of all keys that the run's models name, so that they can be kept out of logs. They are not stored."""
+    """Return the values of all keys that the run's models name, so that they can be kept out of logs. They are not
+    stored."""
     return [value for name in config.key_variables if (value := os.environ.get(name))]
 
 
@@ -123,8 +124,8 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
 
 
 def repeated_asks(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> list[Asks]:
-    """What models of the run file, but simulated ones, would be asked in stages that were done, or that were begun with
-    other settings."""
+    """Return what models of the run file, but simulated ones, would be asked in stages that were done, or that were
+    begun with other settings."""
     if not any(_costs(loaded.config, name) for name in asked_models(loaded.config)):
         return []
     run = RunFolder(folder)

@@ -218,7 +218,7 @@ def _covered(loaded: LoadedRun, place: DryFolder) -> tuple[PrincipleCoverage, ..
 
 
 def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
-    """The models whose answers have no known length."""
+    """Yield the models whose answers have no known length."""
     for name in dict.fromkeys(row.model for row in asks if row.calls):
         if thinks(loaded.config.models.get(name)):
             yield f"{name}: the length of its thinking is unknown, and thinking is billed as output"
@@ -227,7 +227,7 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
 
 
 def _held_by_tokens(specs: Mapping[str, ModelSpec], asks: Sequence[Asks]) -> Iterator[str]:
-    """The stages that a model's limit of tokens slows down."""
+    """Yield the stages that a model's limit of tokens slows down."""
     for row in asks:
         spec, counts = specs.get(row.model), row.model_dump(include={"calls", "input_tokens", "output_tokens"})
         if row.calls and row.seconds and row.seconds <= by_tokens(spec, **counts):
@@ -305,7 +305,7 @@ def plan_lines(plan: Plan) -> list[str]:
 
 
 def _in_columns(rows: Sequence[Sequence[str]], *, names: int) -> Iterator[str]:
-    """Rows as lines with columns of one width; the first `names` columns are flush left, figures flush right."""
+    """Yield rows as lines with columns of one width; the first `names` columns are flush left, figures flush right."""
     shown = [[plain(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     for row in shown:
@@ -320,7 +320,7 @@ def _cells(row: Total) -> list[str]:
 
 
 def _total_cells(plan: Plan) -> list[str]:
-    """The sums; of one that is not known the part that is."""
+    """Return the sums; of one that is not known the part that is."""
     cells = _cells(plan.total)
     shown: list[tuple[str, Callable[[float], str]]] = [("usd", shown_usd), ("most_usd", shown_usd), ("seconds", _time)]
     for place, (name, show) in enumerate(shown, start=len(cells) - len(shown)):
@@ -399,7 +399,8 @@ class Contact(Record):
 
 
 def contacts(config: RunFile, base: Path, asked: Collection[str], up_to_date: Collection[str]) -> tuple[Contact, ...]:
-    """The hosts of the models that are asked, and the Hub where stages that are not `up_to_date` read data from it."""
+    """Return the hosts of the models that are asked, and the Hub where stages that are not `up_to_date` read data from
+    it."""
     hosts: dict[tuple[str, str | None], list[str]] = {}
     for name in asked:
         spec = config.models.get(name)

@@ -109,7 +109,7 @@ class _View:
         self._answered = deque([(self.began, 0)])
 
     def event(self) -> ProgressEvent:
-        """How it stands now."""
+        """Return how it stands now."""
         now, tally = time.monotonic(), self.tally
         fresh, planned = tally.calls - tally.cached, tally.planned
         while len(self._answered) > 1 and self._answered[1][0] < now - SECONDS_OF_RATE:
@@ -148,7 +148,7 @@ class _View:
             yield f"last fault: {fault[1]}"
 
     def ending(self) -> str:
-        """A line about the whole, once it is done."""
+        """Return a line about the whole, once it is done."""
         tally, seconds = self.tally, _time(time.monotonic() - self.began)
         cached = [f"{tally.cached:,} from the ledger"] if tally.cached else []
         calls = ", ".join([f"{tally.calls:,} calls", *cached, *_faults(tally)])
@@ -217,7 +217,7 @@ class _Pace:
         self._done, self._changed_at = 0, self._shown_at
 
     def is_due(self, done: int, total: int) -> bool:
-        """True when a line should be shown now; it then counts as shown."""
+        """Return True when a line should be shown now; it then counts as shown."""
         now = time.monotonic()
         if done != self._done:
             self._done, self._changed_at = done, now
@@ -281,7 +281,7 @@ class CallbackProgress(QuietProgress):
 
 
 def open_progress(function: Callable[[ProgressEvent], None] | None = None) -> Progress:
-    """The progress for this place: the function, if given; live lines on a terminal, else lines."""
+    """Return the progress for this place: the function, if given; live lines on a terminal, else lines."""
     if function:
         return CallbackProgress(function)
     can_move = os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
@@ -289,7 +289,8 @@ def open_progress(function: Callable[[ProgressEvent], None] | None = None) -> Pr
 
 
 def _frame(views: Sequence[_View]) -> Group:
-    """A header with the spending, a line for each stage, and what is waited for. Faults get columns as they come."""
+    """Return a header with the spending, a line for each stage, and what is waited for. Faults get columns as they
+    come."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -321,7 +322,7 @@ def _frame(views: Sequence[_View]) -> Group:
 
 
 def _counts(event: ProgressEvent) -> list[str]:
-    """The counts of an event in words."""
+    """Return the counts of an event in words."""
     parts = [f"{_share(event)} calls", *([f"{event.cached:,} from the ledger"] if event.cached else [])]
     parts += [_rate(event.per_second)] if event.per_second else []
     parts += [spending] if (spending := _spending(event)) else []

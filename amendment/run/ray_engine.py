@@ -188,12 +188,12 @@ def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Else
 
 
 def choose_worker(prompt_id: str, count: int) -> int:
-    """The worker of a prompt, by its content."""
+    """Return the worker of a prompt, by its content."""
     return int.from_bytes(hashlib.sha256(prompt_id.encode()).digest()[:8]) % count
 
 
 def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int:
-    """The number of workers. Raises ConfigError if the cluster has no room for them."""
+    """Return the number of workers. Raises ConfigError if the cluster has no room for them."""
     cpus, all_gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
     most = min(cpus, int(all_gpus / gpus)) if gpus else cpus
     if most < (workers or 1):

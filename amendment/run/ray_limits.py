@@ -76,7 +76,7 @@ class Desk:
         return None
 
     async def end(self, worker: str, held: int, spent: int) -> None:
-        """A call for which money was set aside has ended."""
+        """Note that a call for which money was set aside has ended."""
         if worker in self._workers.values():
             self._reserved[worker] -= held
             self._spent[worker] += spent
@@ -107,12 +107,12 @@ class Desk:
         return None
 
     async def answered(self, worker: str, call: int, usage: Usage | None, allowances: Mapping[str, Allowance]) -> None:
-        """A reply has arrived."""
+        """Note that a reply has arrived."""
         if held := self._permits.pop((worker, call), None):
             held[0].answered(held[1], usage, allowances)
 
     async def failed(self, worker: str, call: int, key: _Key, fault: Transient | None) -> None:
-        """A call came back without a reply."""
+        """Note that a call came back without a reply."""
         if held := self._permits.pop((worker, call), None):
             held[0].failed(held[1], fault)
         if absence := self._endpoints[key].absence:
@@ -194,7 +194,7 @@ class RemoteCalls(Calls):
 
 
 async def _answer(reference: Awaitable[T], unwanted: Callable[[T], object]) -> T:
-    """The answer of an actor. If its caller no longer waits, `unwanted` takes the answer when it comes."""
+    """Return the answer of an actor. If its caller no longer waits, `unwanted` takes the answer when it comes."""
 
     async def wait() -> T:
         return await reference

@@ -76,14 +76,14 @@ def _engine(config: RunFile) -> Iterator[ConfigProblem]:
 
 
 def only_lends_models(config: RunFile) -> bool:
-    """The file has models and no stage and no data: it opens judges for Python, such as the reward of a training."""
+    """Return True for models without stages and data: it opens judges for Python, such as the reward of a training."""
     parts = type(config).model_fields.items()
     rest = (getattr(config, name) == field.get_default() for name, field in parts if name not in _LENT)
     return bool(config.models) and all(rest)
 
 
 def _models(config: RunFile, stages: Sequence[Stage], policies: Sequence[str]) -> Iterator[ConfigProblem]:
-    """Names of models that are not under `models`, and policies that no stage of the run makes."""
+    """Yield names of models that are not under `models`, and policies that no stage of the run makes."""
     for ask in dict.fromkeys(ask for stage in stages for ask in stage.asks()):
         if ask.model in config.policies:
             if f"models/{ask.model}" not in policies:
@@ -118,7 +118,7 @@ def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[Config
 
 
 def _owner(artefact: str) -> str:
-    """The stage that an artefact belongs to: of `models/sft` sft, of `dataset/train` dataset."""
+    """Return the stage that an artefact belongs to: of `models/sft` sft, of `dataset/train` dataset."""
     stage, _, name = artefact.partition("/")
     return name if stage == "models" else stage
 
@@ -141,7 +141,7 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 
 def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
-    """What a training on the pairs of so many prompts will have too little of."""
+    """Yield what a training on the pairs of so many prompts will have too little of."""
     stages, dataset = list_stages(config), config.need(DatasetConfig)
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
@@ -205,7 +205,7 @@ def unused_warnings(config: RunFile) -> Iterator[ConfigWarning]:
 
 
 def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
-    """The noun and the first names."""
+    """Return the noun and the first names."""
     shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
     return f"{plural if len(names) > 1 else noun} {shown}" if names else f"no {noun}"
 

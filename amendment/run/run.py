@@ -65,13 +65,13 @@ class RunResult:
 
     @property
     def results(self) -> Mapping[str, Found]:
-        """What the stages that are done have found out, by name."""
+        """Return what the stages that are done have found out, by name."""
         return Summary.from_json(self.summary).stages
 
     @property
     def dataset(self) -> DatasetDict:
-        """The dataset as `datasets` holds it, with people under the pseudonyms that they have in everything that leaves
-        the run.
+        """Return the dataset as `datasets` holds it, with people under the pseudonyms that they have in everything that
+        leaves the run.
 
         Raises ConfigError when the run has not made one as it is now.
         """
@@ -132,7 +132,7 @@ class Run(AbstractContextManager["Run"]):
         terms: Terms = Terms(),  # noqa: B008 - immutable
         trust_hosts: Sequence[str] = (),
     ) -> Self:
-        """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
+        """Return a run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
         `models` are functions that answer for entries with the provider `function`, by the entry's name.
         `progress` is a function that takes events; without one, progress is shown as on the command line;
@@ -160,8 +160,8 @@ class Run(AbstractContextManager["Run"]):
         terms: Terms = Terms(),  # noqa: B008 - immutable
         trust_hosts: Sequence[str] = (),
     ) -> Self:
-        """A run of the content of a run file, as a dictionary. `base` is the folder from which its paths are meant;
-        all else is as in `from_file`."""
+        """Return a run of the content of a run file, as a dictionary. `base` is the folder from which its paths are
+        meant; all else is as in `from_file`."""
         if trust_hosts:
             terms = terms._replace(trust=Trust(trust_hosts))
         loaded = load_run_settings(settings, base=base, limit=limit, models=models)
@@ -172,7 +172,7 @@ class Run(AbstractContextManager["Run"]):
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """The models of the run file, opened when looked up, with the run's ledger behind them.
+        """Return the models of the run file, opened when looked up, with the run's ledger behind them.
 
         They work before, between and after calls of the run, and raise LedgerError after `close`.
         """
@@ -205,17 +205,17 @@ class Run(AbstractContextManager["Run"]):
     def prompts(
         self, *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
     ) -> Records[PromptStory]:
-        """The prompts with what the run has made of each so far; see `RunReader.prompts`."""
+        """Return the prompts with what the run has made of each so far; see `RunReader.prompts`."""
         return RunReader(self.folder).prompts(disputed=disputed, flipped=flipped, invalid=invalid)
 
     def verdicts(
         self, *, disputed: bool | None = None, flipped: bool | None = None, invalid: bool | None = None
     ) -> Records[VerdictView]:
-        """The verdicts of judges and people so far; see `RunReader.verdicts`."""
+        """Return the verdicts of judges and people so far; see `RunReader.verdicts`."""
         return RunReader(self.folder).verdicts(disputed=disputed, flipped=flipped, invalid=invalid)
 
     def pairs(self) -> Records[PairView]:
-        """The pairs of the dataset; see `RunReader.pairs`."""
+        """Return the pairs of the dataset; see `RunReader.pairs`."""
         return RunReader(self.folder).pairs()
 
     def __call__(self, *, until: str | None = None) -> RunResult:
@@ -251,7 +251,7 @@ class Run(AbstractContextManager["Run"]):
                 self.close()
 
     def _prepare(self, wanted: Sequence[RunStage]) -> None:
-        """All that can keep the run from being made, before anything is written and the first call is sent."""
+        """Check all that can keep the run from being made, before anything is written and the first call is sent."""
         up_to_date = self._place.up_to_date(wanted)
         left = [stage.name for stage in wanted if stage.name not in up_to_date]
         if left:
@@ -277,7 +277,7 @@ class Run(AbstractContextManager["Run"]):
             raise
 
     def _together(self, stage: RunStage, wanted: Sequence[RunStage]) -> list[RunStage]:
-        """The stage, and those after it that have to be made too and can share its pass over the prompts."""
+        """Return the stage, and those after it that have to be made too and can share its pass over the prompts."""
         workspace, group = self._place, [stage]
         if not stage.stage.is_streamed or stage.stage.is_alone:
             return group
@@ -326,7 +326,7 @@ class Run(AbstractContextManager["Run"]):
             STAGE.reset(token)
 
     def _elsewhere(self, group: Sequence[RunStage]) -> AbstractContextManager[Elsewhere | None]:
-        """The workers of the run, if it has any."""
+        """Return the workers of the run, if it has any."""
         if self.config.engine is None:
             return nullcontext()
         from amendment.run.ray_engine import ray_workers
@@ -380,7 +380,7 @@ class Run(AbstractContextManager["Run"]):
             self._progress.say(f"{self.folder / REPORT} was not written ({reason}); try amendment report {self.folder}")
 
     def _write_config(self) -> None:
-        """The resolved run file, with every default and every null, and the version that reads it."""
+        """Write the resolved run file, with every default and every null, and the version that reads it."""
         try:
             text = yaml.safe_dump(dump(self.config), sort_keys=False, allow_unicode=True)
             write_text(self.folder / "run.yaml", f"# resolved by amendment {__version__}\n{text}")
@@ -396,14 +396,15 @@ class Run(AbstractContextManager["Run"]):
 
 
 def _folder_for(loaded: LoadedRun, folder: str | Path | None, limit: int | None) -> Path | None:
-    """The folder that was named; a trial has one of its own, since it must not replace what a whole run has made."""
+    """Return the folder that was named; a trial has one of its own, since it must not replace what a whole run has
+    made."""
     if limit and folder is None:
         return Path("runs") / f"{loaded.config.name}.limit-{limit}"
     return Path(folder) if folder else None
 
 
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
-    """The number of pairs of the dataset, with those that later stages have added."""
+    """Return the number of pairs of the dataset, with those that later stages have added."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
     return sum(workspace.result(name).count(f"{kind}_pairs") for name in made for kind in ("train", "test", "new"))
 

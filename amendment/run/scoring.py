@@ -85,8 +85,8 @@ class ScoredFiles(NamedTuple):
 
 
 def score_texts(folder: str | Path, prompt: str, answers: Sequence[str]) -> dict[str, Any]:
-    """The scores of answers to one prompt, as JSON: `scores`, and with two answers `p_first`, P(the first is better).
-    Null where an answer is over the model's length."""
+    """Return the scores of answers to one prompt, as JSON: `scores`, and with two answers `p_first`, P(the first is
+    better). Null where an answer is over the model's length."""
     if not prompt.strip() or not answers or not all(answer.strip() for answer in answers):
         raise ConfigError("score: expected a prompt and an answer or more, none of them empty")
     model = RewardModel.load(folder)
@@ -138,7 +138,7 @@ def score_files(
 
 
 def model_hash(folder: Path) -> str:
-    """The content of a model's folder: SHA-256 over the names and hashes of its files, hidden ones left out."""
+    """Return the content of a model's folder: SHA-256 over the names and hashes of its files, hidden ones left out."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     shown = {name: path for name, path in files.items() if not any(part.startswith(".") for part in name.split("/"))}
     lines = "".join(f"{file_hash(shown[name])}  {name}\n" for name in sorted(shown))
@@ -146,7 +146,7 @@ def model_hash(folder: Path) -> str:
 
 
 def _chunk(model: RewardModel, rows: Sequence[tuple[str, AskedRow]]) -> list[dict[str, Any]]:
-    """The rows of scores of some rows, whose answers are scored together, in batches by length."""
+    """Return the rows of scores of some rows, whose answers are scored together, in batches by length."""
     rewards = model.score(request for _, row in rows for request in row.requests())
     scored, begin = [], 0
     for file, row in rows:
@@ -157,7 +157,7 @@ def _chunk(model: RewardModel, rows: Sequence[tuple[str, AskedRow]]) -> list[dic
 
 
 def _scored(model: RewardModel, row: AskedRow, rewards: NDArray[np.float64]) -> dict[str, Any]:
-    """The scores of one row, under the names of its answers."""
+    """Return the scores of one row, under the names of its answers."""
     ids, numbers = [answer.id for answer in row.answers], [_number(reward) for reward in rewards]
     scores: dict[str, Any] = {"kind": row.kind, "prompt_id": row.prompt.id}
     if row.kind == "answer":
@@ -227,7 +227,8 @@ def columns_in(text: str) -> Columns:
 
 
 def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tuple[list[AskedRow], FileFacts]:
-    """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad."""
+    """Return all rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is
+    bad."""
     table = read_source(source, base)
     rows, read = _layout(table, columns)
     problems, asked = list(table.problems), list[AskedRow]()
@@ -293,7 +294,8 @@ def _listed(row: Row) -> AskedRow:
 
 
 def _list_in(row: Row, column: str) -> list[Any]:
-    """The answers in a cell of several. Raises DataError for a cell without any; a text would be read by letters."""
+    """Return the answers in a cell of several. Raises DataError for a cell without any; a text would be read by
+    letters."""
     value = row.values.get(column)
     if isinstance(value, list) and value:
         return value

@@ -108,7 +108,7 @@ _SHOWN = ("bad rows left out", "without a verdict", "pairs of identical answers"
 def read_held_out(
     sources: Iterable[Source | Path | str], base: Path, *, columns: Columns | None = None, people: Sequence[str] = ()
 ) -> HeldOut:
-    """The rows of files and datasets as `evaluate_reward` takes them. Raises DataError naming every bad row."""
+    """Return the rows of files and datasets as `evaluate_reward` takes them. Raises DataError naming every bad row."""
     named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
     if not named:
         raise ConfigError("evaluate: nothing to evaluate on; name a file, or --dataset")
@@ -128,7 +128,7 @@ def read_held_out(
 
 
 def _listed(source: Source, table: SourceRows, base: Path, held_out: HeldOut) -> None:
-    """Rows of one prompt each, as they are, their texts checked."""
+    """Collect rows of one prompt each, as they are, and check their texts."""
     asked, facts = read_asked(source, base)
     values = {row.place.removeprefix(table.place).lstrip(": "): row.values for row in table.rows}
     held_out.rows.extend(_make_row(row, values[row.place]) for row in asked)
@@ -164,7 +164,7 @@ def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
 
 
 def _config(source: Source, table: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:
-    """A run file that brings this one source, as pairs where its columns are pairs, else as verdicts."""
+    """Return a run file that brings this one source, as pairs where its columns are pairs, else as verdicts."""
     place = source.model_dump(exclude_none=True)
     if columns is not None:
         named = _pair_columns(columns)
@@ -190,7 +190,7 @@ def _pair_columns(columns: Columns) -> PairColumns:
 
 
 def _comparison(item: JoinedComparison, records: ComparisonRecords) -> dict[str, Any] | None:
-    """A pair, oriented as was decided; None where no verdict could be read."""
+    """Return a pair, oriented as was decided; None where no verdict could be read."""
     assert records.prompt is not None
     a, b = records.candidates
     judged = decide(records.verdicts) if records.verdicts else None

@@ -41,7 +41,7 @@ _SCHEMAS = {
 
 
 def name_for(folder: Path) -> str:
-    """The name of a run that starts in this folder: the folder's, in the letters that a name may have."""
+    """Return the name of a run that starts in this folder: the folder's, in the letters that a name may have."""
     whole = Path(os.path.abspath(folder))  # noqa: PTH100 - Path.resolve raises for links that lead in a circle
     name = re.sub(r"[^a-z0-9_.]+", "-", whole.name.lower()).strip("-._")
     return name[:40].rstrip("-._") or "first-run"

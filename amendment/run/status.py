@@ -76,7 +76,7 @@ def _calls(folder: Path) -> dict[str, Any]:
 
 
 def _damage(folder: Path) -> str | None:
-    """The damage of the ledger or of a worker's, all rows of which are read, or why one cannot be read; with a
+    """Return the damage of the ledger or of a worker's, all rows of which are read, or why one cannot be read; with a
     remedy."""
     for path in (folder / "ledger.sqlite", *sorted(folder.glob(SHARDS))):
         if not path.exists():

@@ -67,8 +67,8 @@ def write_summary(
 
 
 def headline(config: RunFile, summary: Summary) -> list[str]:
-    """The lines that the command prints at the end: the banner if there is one, and the lines of the stages of the
-    greatest weight: the evaluation, or judges, dataset and trainings, or else the last stage."""
+    """Return the lines that the command prints at the end: the banner if there is one, and the lines of the stages of
+    the greatest weight: the evaluation, or judges, dataset and trainings, or else the last stage."""
     weights = {stage.name: stage.weight for stage in list_stages(config) if stage.name in summary.stages}
     most = max(weights.values(), default=0)
     shown = [name for name, weight in weights.items() if weight == most] if most else list(summary.stages)[-1:]
@@ -76,7 +76,7 @@ def headline(config: RunFile, summary: Summary) -> list[str]:
 
 
 def _head(summary: Summary) -> list[str]:
-    """The banner, warnings, and what gates say."""
+    """Return the banner, warnings, and what gates say."""
     lines = [f"# {summary.name}", ""]
     if summary.simulated:
         lines += [f"> {summary.simulated}", ""]
@@ -112,7 +112,7 @@ def loss_lines(results: Mapping[str, Result]) -> list[str]:
 
 
 def _people(audit: Result) -> list[str]:
-    """The result of a spot check, in a line."""
+    """Return the result of a spot check, in a line."""
     gate, agreed = audit.figure("gate"), audit.figure("judge_agrees_with_people")
     if gate is None:
         return []
@@ -123,7 +123,7 @@ def _people(audit: Result) -> list[str]:
 
 
 def _page(config: RunFile, summary: Summary) -> list[str]:
-    """All stages, those that tell most of the run first."""
+    """Return all stages, those that tell most of the run first."""
     weights = {stage.name: stage.weight for stage in list_stages(config)}
     names = sorted(summary.stages, key=lambda name: weights[name] < 2)
     lines = [line for name in names for line in _section(summary, name)]
@@ -168,7 +168,7 @@ _SUMS = (
 
 
 def _drifts(ledger: Reader) -> list[dict[str, Any]]:
-    """Names under which more than one model answered, with how many replies came from each."""
+    """Return names under which more than one model answered, with how many replies came from each."""
     answered: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in ledger.models():
         if row.returned:
@@ -179,8 +179,8 @@ def _drifts(ledger: Reader) -> list[dict[str, Any]]:
 
 
 def less_than_spent(ledger: Reader) -> list[str] | None:
-    """A sentence for each sum that is smaller in a ledger than in the `spending.json` next to it; None without that
-    file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
+    """Return a sentence for each sum that is smaller in a ledger than in the `spending.json` next to it; None without
+    that file. A ledger only grows, so a smaller sum means that rows were changed or deleted."""
     now = _sum_spending(ledger, pairs=None)["total"]
     try:
         before = read_json(ledger.path.parent / "spending.json")["total"]
@@ -196,7 +196,7 @@ def over_all_starts(spending: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spending_lines(spending: Mapping[str, Any]) -> list[str]:
-    """The spending for people: a table, and a sentence for whatever is out of the ordinary."""
+    """Return the spending for people: a table, and a sentence for whatever is out of the ordinary."""
     rows: Sequence[Mapping[str, Any]] = spending["by stage and model"]
     if not rows:
         return []

@@ -41,7 +41,8 @@ Speeds = Mapping[tuple[str, str], Speed]
 
 
 def measured_speeds(folder: Path, ledger: Reader | None) -> Speeds:
-    """The speeds by the run's ledger; of models that have not answered there those of its trials with --limit."""
+    """Return the speeds by the run's ledger; of models that have not answered there those of its trials with
+    --limit."""
     speeds: dict[tuple[str, str], Speed] = {}
     with ExitStack() as opened:
         for trial in sorted(folder.parent.glob(f"{folder.name}.limit-*")):
@@ -52,7 +53,7 @@ def measured_speeds(folder: Path, ledger: Reader | None) -> Speeds:
 
 
 def measure_speeds(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed]:
-    """The speed of each model whose server says how many tokens it took."""
+    """Return the speed of each model whose server says how many tokens it took."""
     by_model: dict[tuple[str, str], list[AnsweredCall]] = {}
     for call in calls:
         by_model.setdefault((call.host, call.model), []).append(call)
@@ -71,8 +72,8 @@ def measure_speeds(calls: Iterable[AnsweredCall]) -> dict[tuple[str, str], Speed
 
 
 def find_speed(name: str, spec: ModelSpec | None, speeds: Speeds) -> Speed | None:
-    """The measured speed of an entry under `models`, or of the policy `name` that the run trains, which has none; None
-    where it was not measured, and for a batch."""
+    """Return the measured speed of an entry under `models`, or of the policy `name` that the run trains, which has
+    none; None where it was not measured, and for a batch."""
     if getattr(spec, "mode", None) == "batch":
         return None
     if spec is None:
@@ -83,7 +84,7 @@ def find_speed(name: str, spec: ModelSpec | None, speeds: Speeds) -> Speed | Non
 
 
 def _local_speed(speeds: Speeds, is_meant: Callable[[str], bool]) -> Speed | None:
-    """A model of this process has its weights, device and precision in place of a host."""
+    """Return a model of this process has its weights, device and precision in place of a host."""
     local = [speed for (host, model), speed in speeds.items() if host.startswith("local:") and is_meant(model)]
     return max(local, key=lambda speed: speed.calls, default=None)
 
@@ -107,7 +108,7 @@ def seconds_for(
 
 
 def by_tokens(spec: ModelSpec | None, *, calls: float, input_tokens: float, output_tokens: float) -> float:
-    """The seconds that the model's tokens_per_minute takes for so many calls; 0 without such a limit."""
+    """Return the seconds that the model's tokens_per_minute takes for so many calls; 0 without such a limit."""
     if not isinstance(spec, OpenAISpec | AnthropicSpec) or not spec.tokens_per_minute:
         return 0.0
     tokens = input_tokens + output_tokens
@@ -121,7 +122,7 @@ def _in_flight(spec: OpenAISpec | AnthropicSpec) -> int:
 
 
 def time_lines(specs: Mapping[str, ModelSpec], speeds: Speeds) -> Iterator[str]:
-    """What the times of these models rest on, a line each."""
+    """Yield what the times of these models rest on, a line each."""
     for name, spec in specs.items():
         if spec.provider == "simulated" or getattr(spec, "mode", None) == "batch":
             continue

@@ -94,7 +94,7 @@ class PersonaSettings(Part, allow_inf_nan=False):
 
     @property
     def shows_choices(self) -> bool:
-        """True for a model that label-token judges can use."""
+        """Return True for a model that label-token judges can use."""
         return self.logprobs
 
 

@@ -111,7 +111,7 @@ class AuditStage(Stage):
         return {**key, "verdicts": [dump(source) for source in sources], "sources": states}
 
     def problems(self) -> Iterable[ConfigProblem]:
-        """One place says what is required, and a bar needs labels that can be compared with it."""
+        """Return mistakes: one place says what is required, and a bar needs labels that can be compared with it."""
         gate = ("spot_check", "gate") if self.people else ()
         if gate:
             for name, field in Required.model_fields.items():
@@ -206,7 +206,7 @@ def audit_run_file(
 
 
 def count_judges(settings: RunSettings, base: Path) -> int:
-    """How many judges an audit of this run file measures together. Raises ConfigError where there is none, and
+    """Return how many judges an audit of this run file measures together. Raises ConfigError where there is none, and
     DataError as `audit_data_files`."""
     if any(source.scale != "pair" for source in settings.verdicts):
         raise ConfigError(f"{settings.name}: labels of single answers; only comparisons of two answers can be planned")
@@ -236,7 +236,8 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
 
 
 def find_requirements(settings: RunSettings, *, has_chances: bool = False) -> Requirements:
-    """What is required of a judge, by the gate of a spot check or at the top of the file, and declared of labels."""
+    """Return what is required of a judge, by the gate of a spot check or at the top of the file, and declared of
+    labels."""
     people = settings.part(SpotCheckSettings)
     required: Required = people.gate if people else settings
     return Requirements(
@@ -256,8 +257,8 @@ def _read_files(settings: RunSettings, base: Path) -> AuditInputs:
 
 
 def _read_run(workspace: Workspace, settings: RunSettings, tables: RunTables) -> AuditInputs:
-    """The verdicts that lie in a run's folder; tables that this run file does not make are left of an earlier one.
-    Raises ConfigError where there are none."""
+    """Return the verdicts that lie in a run's folder; tables that this run file does not make are left of an earlier
+    one. Raises ConfigError where there are none."""
     verdicts = [name for name in VERDICTS if name in tables and workspace.path(name).is_file()]
     if not verdicts:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
@@ -313,8 +314,8 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
 
 
 def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
-    """The same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot leave.
-    A judge that is called like one of the pseudonyms is distinguished from it by its kind."""
+    """Return the same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot
+    leave. A judge that is called like one of the pseudonyms is distinguished from it by its kind."""
     names = outgoing.people.by_name
     judges, hidden = {name: f"model {name}" for name in names.values()}, outgoing.people.hiding()
     return replace(
@@ -371,7 +372,7 @@ def _unread(inputs: AuditInputs | SingleLabels) -> list[Section]:
 
 
 def _files(inputs: AuditInputs | SingleLabels) -> list[Section]:
-    """The files with their hashes, and what of them did not join."""
+    """Return the files with their hashes, and what of them did not join."""
     hashes = tuple(
         (
             facts.name + (f" (read as {facts.encoding})" if facts.encoding else ""),
@@ -477,13 +478,13 @@ def simulated_banner(settings: RunSettings) -> str | None:
 
 
 def _often_unread(inputs: AuditInputs) -> tuple[str, ...]:
-    """The judges of whose replies more than a few percent could not be read."""
+    """Return the judges of whose replies more than a few percent could not be read."""
     votes = Counter(vote.rater for vote in inputs.votes)
     return tuple(judge for judge, replies in inputs.unread.items() if len(replies) > MOST_UNREAD * votes[judge])
 
 
 def _cost(cost: Sequence[Mapping[str, Any]]) -> Section:
-    """What judging has cost: calls that were answered, tokens and money, by judge model."""
+    """Return what judging has cost: calls that were answered, tokens and money, by judge model."""
     rows = []
     for row in cost:
         money = f"{row['usd']:.4f}" + (f" and {row['unpriced']:,} calls unpriced" if row["unpriced"] else "")

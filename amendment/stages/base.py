@@ -77,7 +77,8 @@ class BaseStage(TrainingStage):
         return StageResult(self.writes, training_result(result))
 
     def _rows(self, context: Context) -> Rows:
-        """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""
+        """Return what the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has
+        any."""
         if self.reads_drafts:
             return candidate_rows(context, "draft")
         return pair_rows(context, "train") if self.config.on == "nothing" else chosen_rows(context)
@@ -91,7 +92,7 @@ def _put_in_place(untrained: Path, folder: Path) -> None:
 
 
 def _texts(rows: Rows) -> Iterator[str]:
-    """What the tokenizer learns from: all words of prompts and answers."""
+    """Yield what the tokenizer learns from: all words of prompts and answers."""
     for row in rows:
         for part in ("prompt", "completion", "chosen", "rejected"):
             for message in row.get(part, ()):

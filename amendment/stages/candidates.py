@@ -152,8 +152,8 @@ class _CandidatesStep(Step):
 async def _draw(
     source: ModelSource, model: Model, index: int, prompt: Prompt, *, window: int, proof: Proof
 ) -> list[Drawn]:
-    """The draws of one source for a prompt, if it is among those that it takes; as many again with a hint where one is
-    asked for and no answer passes."""
+    """Return the draws of one source for a prompt, if it is among those that it takes; as many again with a hint where
+    one is asked for and no answer passes."""
     if source.take is not None and index >= source.take:
         return []
 
@@ -175,7 +175,8 @@ async def _draw(
 
 
 def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResult:
-    """One source after another, so that one policy is in memory at a time; the answers are written prompt by prompt."""
+    """Return one source after another, so that one policy is in memory at a time; the answers are written prompt by
+    prompt."""
     workspace = context.workspace
     by_prompt: dict[str, list[tuple[str, Drawn]]] = defaultdict(list)
     for source in sources:
@@ -190,7 +191,7 @@ def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> StageResul
 
 
 def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
-    """All draws of one source, in the order of the prompts."""
+    """Return all draws of one source, in the order of the prompts."""
     drawn: list[Drawn] = []
     with context.policy(source.model, temperature=1.0, max_tokens=source.max_tokens, batch_size=BATCH) as model:
         window, proof = context.window([model]), Proof(context.config.parts(Verifier), *DECISIVE)

@@ -141,8 +141,8 @@ class PlannedPair(NamedTuple):
 
 
 def plan_draws(settings: RunSettings) -> list[PlannedPair]:
-    """The pairs of each prompt. No draw is one of another pair, nor of a candidate or a draft of the run, so that no
-    judge sees the same answers."""
+    """Return the pairs of each prompt. No draw is one of another pair, nor of a candidate or a draft of the run, so
+    that no judge sees the same answers."""
     used: Counter[Side] = Counter()
     for source in settings.parts(ModelSource):
         used[Side(source.model)] = max(used[Side(source.model)], source.per_prompt)
@@ -290,7 +290,7 @@ class _ConstructStep(Step):
 
 
 async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
-    """One answer. It belongs to the prompt as it is, whatever instruction was added."""
+    """Return one answer. It belongs to the prompt as it is, whatever instruction was added."""
     asked = prompt
     if side.instruction is not None:
         add = instructed if side.is_behind else _instructed
@@ -305,8 +305,8 @@ async def _draw(model: Model, side: Side, prompt: Prompt, sample: int) -> Drawn:
 
 
 def _instructed(messages: Messages, instruction: str) -> Messages:
-    """The instruction in front; a system text that the prompt has stays below it, in one message, since many models
-    take only one."""
+    """Return the instruction in front; a system text that the prompt has stays below it, in one message, since many
+    models take only one."""
     first = messages[0]
     if first.role in ("system", "developer") and isinstance(first.content, str):
         return (first.model_copy(update={"content": f"{instruction}\n\n{first.content}"}), *messages[1:])

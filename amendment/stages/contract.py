@@ -82,33 +82,33 @@ class RunSettings(Required, DataSources):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The names of all policies that stages can make; they can stand wherever a model's can."""
+        """Return the names of all policies that stages can make; they can stand wherever a model's can."""
         raise NotImplementedError  # the run file knows the stages, and this part of it does not
 
     def part(self, kind: type[P]) -> P | None:
-        """The settings of a stage by their class; None where the run file has none."""
+        """Return the settings of a stage by their class; None where the run file has none."""
         return next((value for name in type(self).model_fields if isinstance(value := getattr(self, name), kind)), None)
 
     def parts(self, kind: type[P]) -> tuple[P, ...]:
-        """The entries of this class in all lists at the top of the run file."""
+        """Return the entries of this class in all lists at the top of the run file."""
         lists = (value for name in type(self).model_fields if isinstance(value := getattr(self, name), tuple))
         return tuple(entry for entries in lists for entry in entries if isinstance(entry, kind))
 
     def constitutions_in(self, base: Path) -> list[Constitution]:
-        """The constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
+        """Return the constitutions of a run file in this folder. Raises ConfigError where one cannot be read."""
         return [load_constitution(name, base=base) for name in self.constitution]
 
     @property
     def checked_rules(self) -> tuple[Constitution, ...]:
-        """The run's verifiers as a constitution of principles that code checks; empty without any."""
+        """Return the run's verifiers as a constitution of principles that code checks; empty without any."""
         return verifier_rules(self.parts(Verifier))
 
     def bare(self, **sources: Any) -> RunSettings:
-        """A run file of the same name and seed that brings these sources alone."""
+        """Return a run file of the same name and seed that brings these sources alone."""
         return RunSettings(name=self.name, seed=self.seed).model_copy(update=sources)
 
     def need(self, kind: type[P]) -> P:
-        """The same where the run file is known to have it."""
+        """Return the same where the run file is known to have it."""
         part = self.part(kind)
         assert part is not None, kind
         return part
@@ -197,7 +197,7 @@ class Context(Protocol):
 
     @property
     def base(self) -> Path:
-        """The folder of the run file; relative paths start there."""
+        """Return the folder of the run file; relative paths start there."""
         ...
 
     @property
@@ -214,45 +214,45 @@ class Context(Protocol):
 
     @property
     def rules(self) -> tuple[Constitution, ...]:
-        """The constitutions, and the run's verifiers as one more."""
+        """Return the constitutions, and the run's verifiers as one more."""
         ...
 
     def model(self, name: str) -> Model:
-        """A model under `models`, opened once."""
+        """Return a model under `models`, opened once."""
         ...
 
     def policy(
         self, name: str, *, temperature: float, max_tokens: int, batch_size: int
     ) -> AbstractContextManager[Model]:
-        """A policy that this run trained, or a model under `models`, until the end of the block."""
+        """Return a policy that this run trained, or a model under `models`, until the end of the block."""
         ...
 
     def model_key(self, name: str) -> Mapping[str, Any]:
-        """The parts of a model's entry and files that change its answers."""
+        """Return the parts of a model's entry and files that change its answers."""
         ...
 
     def trained_base(self, base: str) -> str:
-        """A stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
+        """Return a stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
         ...
 
     def within(self, config: Any, workspace: Workspace) -> Self:
-        """The same run with other settings and other tables, on the same ledger, budget and models."""
+        """Return the same run with other settings and other tables, on the same ledger, budget and models."""
         ...
 
     def prompts(self) -> dict[str, Prompt]:
-        """All prompts by id, in order of arrival."""
+        """Return all prompts by id, in order of arrival."""
         ...
 
     def held_out(self) -> frozenset[str]:
-        """The prompts that no training stage may see."""
+        """Return the prompts that no training stage may see."""
         ...
 
     def candidates(self, artefacts: Iterable[str]) -> list[Candidate]:
-        """The candidates of several tables, one after another."""
+        """Return the candidates of several tables, one after another."""
         ...
 
     def window(self, models: Sequence[Model]) -> int:
-        """How many items may be begun and unfinished where these models are asked."""
+        """Return how many items may be begun and unfinished where these models are asked."""
         ...
 
     def map_bounded(
@@ -313,7 +313,7 @@ class Stage:
 
     @property
     def roles(self) -> Mapping[str, Role | None]:
-        """What it makes, by name, with the role of each."""
+        """Return what the stage makes, by name, with the role of each."""
         return self.writes if isinstance(self.writes, Mapping) else dict.fromkeys(self.writes)
 
     def join(self, tables: RunTables) -> None:
@@ -334,23 +334,23 @@ class Stage:
 
     @classmethod
     def policies(cls, settings: RunSettings) -> Iterable[str]:
-        """The names of the policies that it can make in addition to `base`, `sft` and `dpo`."""
+        """Return the names of the policies that it can make in addition to `base`, `sft` and `dpo`."""
         return ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings and the state of files outside the run that change the result, as JSON values."""
+        """Return the settings and the state of files outside the run that change the result, as JSON values."""
         raise NotImplementedError  # every stage has its own
 
     def sources(self) -> Iterable[Source]:
-        """The files and datasets that it reads."""
+        """Return the files and datasets that it reads."""
         return ()
 
     def asks(self) -> Iterable[Ask]:
-        """The models that it asks."""
+        """Return the models that it asks."""
         return ()
 
     def categories(self) -> Iterable[ConfigProblem]:
-        """The categories that its settings name and some prompt has to have, each with its place."""
+        """Return the categories that its settings name and some prompt has to have, each with its place."""
         return ()
 
     def problems(self) -> Iterable[ConfigProblem]:
@@ -365,7 +365,7 @@ class Stage:
         return ()
 
     def outlook(self) -> Iterable[str]:
-        """What can be said of its result before it is made, a sentence each."""
+        """Return what can be said of its result before it is made, a sentence each."""
         return ()
 
     def begin(self, context: Context) -> Step:
@@ -392,7 +392,7 @@ class Stage:
 
 
 def is_lilliput(settings: RunSettings) -> bool:
-    """Whether all prompts come from the simulated world."""
+    """Return whether all prompts come from the simulated world."""
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
     return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
 
@@ -426,7 +426,8 @@ def question_writer(
 
 
 def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> Judge:
-    """A judge of the run file, ready to be asked. Raises ConfigError for a folder or a model that cannot judge."""
+    """Return a judge of the run file, ready to be asked. Raises ConfigError for a folder or a model that cannot
+    judge."""
     return Judge(
         folder=load_judge_folder(entry.protocol, base=context.base),
         model=context.model(entry.model),
@@ -464,13 +465,13 @@ def run_pairs(context: Context, tables: RunTables) -> RunPairs:
 
 
 def judge_key(context: Context, entry: JudgeEntry) -> dict[str, Any]:
-    """A judge's model and texts, for a key."""
+    """Return a judge's model and texts, for a key."""
     folder = load_judge_folder(entry.protocol, base=context.base)
     return {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
 
 
 def constitution_key(context: Context) -> dict[str, Any]:
-    """The constitutions, for the key of a stage that asks by principles."""
+    """Return the constitutions, for the key of a stage that asks by principles."""
     return rules_key(context.constitutions)
 
 
@@ -483,5 +484,5 @@ def rules_key(rules: Sequence[Constitution]) -> dict[str, Any]:
 
 
 def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:
-    """A part of the run file as JSON values, for a key."""
+    """Return a part of the run file as JSON values, for a key."""
     return part.model_dump(mode="json", exclude=without, by_alias=True)

@@ -51,7 +51,7 @@ class CritiqueStage(Stage):
         }
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The chain's settings, its model and its principles."""
+        """Return the chain's settings, its model and its principles."""
         return {**dump(self.config), **context.model_key(self.config.model), **constitution_key(context)}
 
     def asks(self) -> Iterator[Ask]:

@@ -17,7 +17,7 @@ from amendment.stages.contract import Context
 
 
 def _by_prompt(answers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The first answer to each prompt."""
+    """Return the first answer to each prompt."""
     return dict(reversed([*answers]))
 
 

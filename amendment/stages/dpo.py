@@ -115,7 +115,7 @@ class DpoStage(PairTrainingStage):
         return "dpo" not in seen
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings, the base's files, and the judge of the guards."""
+        """Return the settings, the base's files, and the judge of the guards."""
         key = super().key(context)
         if not (self.config.guards and (judge := self.config.guards.judge)):
             return key
@@ -153,7 +153,7 @@ class DpoStage(PairTrainingStage):
         return StageResult((f"models/{name}",), found)
 
     def _guards(self, context: Context) -> Guards | None:
-        """The guards of the training; None if the run file switches them off."""
+        """Return the guards of the training; None if the run file switches them off."""
         guards = self.config.guards
         if guards is None:
             return None
@@ -185,7 +185,7 @@ class DpoStage(PairTrainingStage):
         return StageResult((), Result())
 
     def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
-        """A sentence on the prompts that guards and evaluation share; None if there are none."""
+        """Return a sentence on the prompts that guards and evaluation share; None if there are none."""
         evaluate = context.config.part(EvaluateConfig)
         if evaluate is None:
             return None
@@ -209,7 +209,7 @@ def _row(prompt: Prompt) -> dict[str, Any]:
 
 
 def _reward(context: Context) -> Scored:
-    """The run's reward model, loaded when it is first asked."""
+    """Return the run's reward model, loaded when it is first asked."""
     loaded: list[RewardModel] = []
 
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:

@@ -105,7 +105,8 @@ class EvaluateStage(Stage):
         self.writes = tuple(f"evaluate/{name}" for name in names)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings, the models, the judges with what they have in common with those of the run, and own files."""
+        """Return the settings, the models, the judges with what they have in common with those of the run, and own
+        files."""
         key = dump(self.config, without={"people"})
         for name in self.config.policies:
             key |= context.model_key(name) if name not in self.settings.policies else {}
@@ -155,7 +156,8 @@ class EvaluateStage(Stage):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
 
     def check(self, base: Path) -> Iterator[ConfigProblem | ConfigWarning]:
-        """An evaluation without a measure, judges that do not fit their question, and files that cannot be read."""
+        """Yield an evaluation without a measure, judges that do not fit their question, and files that cannot be
+        read."""
         yield from self._unmeasured(base)
         for place, entry in self.config.judges:
             wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
@@ -231,7 +233,7 @@ class EvaluateStage(Stage):
         return StageResult(tuple(artefacts), found)
 
     def _draws(self, context: Context) -> list[Draw]:
-        """The first held-out prompts."""
+        """Return the first held-out prompts."""
         prompts = unseen_prompts(context)
         if not (prompts or self.config.own_prompts):
             raise AmendmentError(
@@ -240,7 +242,7 @@ class EvaluateStage(Stage):
         return every_draw(prompts[: self.config.prompts], self.config.samples)
 
     def _harmless(self, context: Context, draws: Sequence[Draw]) -> Harmless | None:
-        """The prompts on which refusals are counted. Raises AmendmentError where there is none."""
+        """Return the prompts on which refusals are counted. Raises AmendmentError where there is none."""
         if self.config.over_refusal is None:
             return None
         in_pairs = trained_prompts(context) if "dataset/train" in self.reads else set()
@@ -271,7 +273,7 @@ class EvaluateStage(Stage):
 
 
 def _harmless_files(sources: Sequence[PromptFile], base: Path, *, glimpse: bool = False) -> list[Prompt]:
-    """The prompts of files, each once. Raises DataError with all that is wrong with them."""
+    """Return the prompts of files, each once. Raises DataError with all that is wrong with them."""
     read = read_inputs(RunSettings(name="harmless", prompts=tuple(sources)), base, glimpse=glimpse)
     return list(read.prompts.values())
 
@@ -300,7 +302,7 @@ def harmless_prompts(
 
 
 def _examples(answers: Answers) -> Iterator[Sample]:
-    """The first prompts that both the first and the last policy answered, with their answers."""
+    """Yield the first prompts that both the first and the last policy answered, with their answers."""
     if len(answers) < 2:
         return
     names = (next(iter(answers)), list(answers)[-1])
@@ -355,14 +357,14 @@ def _against_truth(answers: Answers) -> Iterator[Figure]:
 
 
 def _truth(drawn: Drawn) -> Truth | None:
-    """The truth about an answer; a reply without words is an empty answer, a refused or failed call is none."""
+    """Return the truth about an answer; a reply without words is an empty answer, a refused or failed call is none."""
     if drawn.ending.outcome not in ("done", "invalid"):
         return None
     return truth(last_text(drawn.draw.prompt.messages), last_text(drawn.answer.messages) if drawn.answer else "")
 
 
 def _reward_against_truth(context: Context) -> Iterator[Figure]:
-    """How often the reward model prefers the truly better answer of held-out pairs, and how often the labels do.
+    """Yield how often the reward model prefers the truly better answer of held-out pairs, and how often the labels do.
 
     Pairs that are too long for the reward model have no score; they are left out of its share and counted. Of pairs
     that were mixed in, those of prompts outside the simulated world have no truth, and do not count.

@@ -75,7 +75,7 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
     writes = (SAMPLE, EVALUATION.questions)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings of the sample, and the principles that people see; not who labels."""
+        """Return the settings of the sample, and the principles that people see; not who labels."""
         drawn = dump(self.config, without={"people", "annotators"})
         return {**drawn, "of": "every two policies", **constitution_key(context)}
 
@@ -114,8 +114,8 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
         )
 
     def _questions(self, context: Context, drawn: Mapping[str, PolicyComparison]) -> list[LabelQuestion]:
-        """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
-        random."""
+        """Return each comparison once, whichever policies it is of, in random order: who stops half way has labelled
+        half at random."""
         answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
         writer = question_writer(context, self.evaluation.judge, context.prompts(), answers)
         names = _least(drawn, len(drawn), "evaluate place", context.config.seed)

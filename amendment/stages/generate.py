@@ -249,7 +249,7 @@ class _Writing:
         return Result(figures=tuple(figures), warnings=(self.shortfall(),) if is_short else ())
 
     def shortfall(self) -> str:
-        """How few prompts are new, and why."""
+        """Return how few prompts are new, and why."""
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
         why = f"left out: {reasons}" if reasons else f"no list in the replies to {self._asked:,} questions"
         wanted, name = self._part.prompts, plain(self._part.model)
@@ -315,7 +315,7 @@ def _scope(prompt: Prompt) -> tuple[str | None, tuple[str, ...]]:
 def _aim(
     context: Context, part: GenerateConfig, seeds: Sequence[Prompt]
 ) -> tuple[Weakest | None, str | None, Sequence[Prompt]]:
-    """What is aimed at, the statement of its principle, and its seeds. Raises AmendmentError without any."""
+    """Return what is aimed at, the statement of its principle, and its seeds. Raises AmendmentError without any."""
     if part.aim is None:
         return None, None, seeds
     drawn = {each.id: each.principle for each in list_principles(context.constitutions)}

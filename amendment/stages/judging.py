@@ -77,7 +77,7 @@ class JudgingStage(Stage):
         self.writes = {**dict.fromkeys((*names, REPORT)), "judging/judgements": Role.DECISIONS}
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings but those that make pairs, the judges' models and texts, and the constitutions."""
+        """Return the settings but those that make pairs, the judges' models and texts, and the constitutions."""
         key = {
             **dump(self.config, without={"pairs", "min_margin", "ties"}),
             **rules_key(context.rules),
@@ -88,7 +88,7 @@ class JudgingStage(Stage):
         return key
 
     def asks(self) -> Iterator[Ask]:
-        """All judges, the second ones too."""
+        """Yield all judges, the second ones too."""
         for place, entry in self.config.placed:
             yield Ask(("judging", *place, "model"), entry.model, "judge", entry)
 
@@ -144,12 +144,12 @@ class JudgingStage(Stage):
 
     @property
     def _waits(self) -> bool:
-        """The judges are asked about pairs that the stage `construct` makes."""
+        """Return True if the judges are asked about pairs that the stage `construct` makes."""
         return CONSTRUCTED in self.reads
 
     @property
     def is_alone(self) -> bool:
-        """Where it waits for pairs that the stage `construct` makes."""
+        """Return True where it waits for pairs that the stage `construct` makes."""
         return self._waits
 
     def begin(self, context: Context) -> Step:
@@ -241,7 +241,7 @@ class JudgeStep(Step):
         return _JudgedPool(item.prompt, pool, judged)
 
     async def _compare(self, prompt: Prompt, a: Candidate, b: Candidate, *, at_most: bool = False) -> JudgedComparison:
-        """What the judges say, or the checks of hard principles."""
+        """Return what the judges say, or the checks of hard principles."""
         judged = await self._panel.compare(prompt, a, b, at_most=at_most)
         if not self._checks.has_hard:
             return judged
@@ -317,7 +317,7 @@ class JudgeStep(Step):
 
 
 def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
-    """The judges, ready to be asked."""
+    """Return the judges, ready to be asked."""
     tiers = [
         [open_judge(context, entry, config) for entry in entries]
         for entries in (config.judges, config.cascade)
@@ -380,7 +380,7 @@ class _Report:
         return {**report, "principles": self.principles.to_json()}
 
     def result(self, report: Mapping[str, Any]) -> Result:
-        """What the summary shows of the report."""
+        """Return what the summary shows of the report."""
         total, judges = self.panel.all, self.panel.judges
         figures = [*counted(verdicts=total.verdicts, invalid_verdicts=total.invalid)]
         if total.bounded:

@@ -40,7 +40,8 @@ class LabelsStage(Stage):
         return labels_key(context.workspace.folder, SPOT_CHECK, self.config)
 
     def make(self, context: Context) -> StageResult:
-        """The labels of the sample as verdicts. Raises Paused while some are missing, or a decision of the lead."""
+        """Return the labels of the sample as verdicts. Raises Paused while some are missing, or a decision of the
+        lead."""
         workspace = context.workspace
         current = current_labels(workspace, SPOT_CHECK, self.config, seed=context.config.seed)
         with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as store:

@@ -31,7 +31,7 @@ class Grouped:
         self._next = next(self._rows, None)
 
     def of(self, prompt_id: str) -> list[Candidate]:
-        """Those of this prompt; prompts are asked for in order."""
+        """Return those of this prompt; prompts are asked for in order."""
         rows: list[Candidate] = []
         while self._next is not None and self._next.prompt_id == prompt_id:
             rows.append(self._next)
@@ -101,7 +101,7 @@ def _all_prompts(context: Context, steps: Sequence[Step], elsewhere: Elsewhere |
 
 
 def _items(context: Context, steps: Sequence[Step]) -> Iterator[PromptItem]:
-    """The prompts with those of their candidates that stand in tables already."""
+    """Yield the prompts with those of their candidates that stand in tables already."""
     made = {step.makes for step in steps}
     read = dict.fromkeys(table for step in steps for table in step.reads if table not in made)
     tables = {table: Grouped(context.workspace.rows(table, Candidate)) for table in read}
@@ -127,7 +127,7 @@ def ask_each(
 
 
 def trained_prompts(context: Context) -> set[str]:
-    """The prompts of training pairs."""
+    """Return the prompts of training pairs."""
     path = context.workspace.path("dataset/train")
     return {prompt for (prompt,) in read_columns(path, "prompt_id")} if path.is_file() else set()
 

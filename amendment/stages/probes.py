@@ -100,7 +100,7 @@ class ProbesConfig(Part):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The probes that are asked, in the order of the reports."""
+        """Return the probes that are asked, in the order of the reports."""
         named = (name for name in PROBES if "all" in self.which or name in self.which)
         return tuple(name for name in named if name != PARAPHRASE or self.paraphraser)
 
@@ -122,7 +122,7 @@ class ProbesStage(Stage):
         self.writes = (ANSWERS, *paraphrases, "probes/endings", FIGURES)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The probes, the judges with their texts, the model that paraphrases, and the constitutions."""
+        """Return the probes, the judges with their texts, the model that paraphrases, and the constitutions."""
         key = {**dump(self.part), "probed": [dump(entry) for entry in self.judges], **constitution_key(context)}
         for entry in self.judges:
             key |= judge_key(context, entry)
@@ -136,7 +136,7 @@ class ProbesStage(Stage):
             yield Ask((self.name, "paraphraser"), self.part.paraphraser)
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """A paraphrase without a model, and models that cannot paraphrase or judge one."""
+        """Yield a paraphrase without a model, and models that cannot paraphrase or judge one."""
         part, models = self.part, self.settings.models
         if PARAPHRASE in part.which and not part.paraphraser:
             yield (self.name, "which"), "paraphrase needs a model; add paraphraser: NAME, a name under models"
@@ -210,7 +210,7 @@ class ProbesStage(Stage):
 
 
 def _subjects(context: Context, part: ProbesConfig, tables: Iterable[str]) -> list[tuple[Subject, str]]:
-    """The comparisons that are probed, with their texts, and the principle by which each is asked about."""
+    """Return the comparisons that are probed, with their texts, and the principle by which each is asked about."""
     workspace, seed = context.workspace, context.config.seed
     chosen = _chosen(workspace.rows("judging/judgements", Judgement), seed)[: part.pairs]
     prompt_ids = {judgement.prompt_id for judgement in chosen}
@@ -238,7 +238,8 @@ def _subjects(context: Context, part: ProbesConfig, tables: Iterable[str]) -> li
 
 
 def _chosen(judgements: Iterable[Judgement], seed: int) -> list[Judgement]:
-    """All that could be read, in seeded order: decided ones first, and of each prompt one before a second of any."""
+    """Return all that could be read, in seeded order: decided ones first, and of each prompt one before a second of
+    any."""
     readable = [judgement for judgement in judgements if judgement.p_a is not None]
     if not readable:
         raise AmendmentError("probes: the stage judging has judged nothing that could be read; see its counts")
@@ -252,7 +253,7 @@ def _chosen(judgements: Iterable[Judgement], seed: int) -> list[Judgement]:
 
 
 def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: bool) -> str:
-    """The principle by which the winner won most clearly."""
+    """Return the principle by which the winner won most clearly."""
     p_winner: dict[str, list[float]] = defaultdict(list)
     for reading in make_readings(verdicts, comparison):
         if reading.p_a is not None:
@@ -304,7 +305,7 @@ async def _ask_all(task: _Group, probes: Sequence[str], context: Context, writer
 
 
 async def _paraphrase(writer: Model, prompt: Prompt) -> Paraphrase:
-    """The prompt's last turn in other words. Raises Transient and CredentialsError."""
+    """Return the prompt's last turn in other words. Raises Transient and CredentialsError."""
     asked = last_text(prompt.messages[-1:])
     try:
         answer = await writer.ask(question(asked))
@@ -328,8 +329,8 @@ def _in_other_words(prompt: Prompt, paraphrase: Paraphrase) -> Prompt | None:
 
 
 def _silenced(constitution: Constitution, reference: str) -> Constitution:
-    """The constitution in which this principle alone has a question, and that always in the same words; the worked
-    examples stay as they are."""
+    """Return the constitution in which this principle alone has a question, and that always in the same words; the
+    worked examples stay as they are."""
 
     def asks(principle: Principle) -> tuple[str, ...]:
         return principle.compare[:1] if constitution.principle_reference(principle) == reference else ()

@@ -50,7 +50,7 @@ class RewardModelStage(PairTrainingStage):
 
 
 def temperature_result(meta: RewardMeta) -> Result:
-    """The fitted temperature and what it rests on; an empty result if none was fitted."""
+    """Return the fitted temperature and what it rests on; an empty result if none was fitted."""
     if meta.temperature is None:
         return Result()
     fitted = meta.temperature.model_dump(exclude_none=True, exclude={"value", "note", "helps"})

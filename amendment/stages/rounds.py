@@ -62,19 +62,19 @@ _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs",
 
 
 def _policy(number: int) -> str:
-    """The policy that a round ends with."""
+    """Return the policy that a round ends with."""
     return "dpo" if number == 1 else f"round-{number}"
 
 
 def _in_round(number: int, artefact: str) -> str:
-    """The name that an artefact of the first round has in a round."""
+    """Return the name that an artefact of the first round has in a round."""
     is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/", "verify/"))
     return f"rounds/{number}/{artefact}" if is_own and number > 1 else artefact
 
 
 def _source(settings: RunSettings, number: int) -> ModelSource | None:
-    """How to sample the policy of the round before; None if neither `rounds` nor `candidates` says so. Other sources
-    give the same answers in every round, and these have been judged."""
+    """Return how to sample the policy of the round before; None if neither `rounds` nor `candidates` says so. Other
+    sources give the same answers in every round, and these have been judged."""
     last, per_prompt = _policy(number - 1), settings.need(RoundsConfig).per_prompt
     sources = [source for source in settings.parts(ModelSource) if source.model in POLICY_STAGES]
     if sources:
@@ -83,8 +83,8 @@ def _source(settings: RunSettings, number: int) -> ModelSource | None:
 
 
 def round_settings(settings: RunSettings, number: int) -> RunSettings:
-    """The run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it, its
-    reference."""
+    """Return the run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it,
+    its reference."""
     source = _source(settings, number)
     dpo = settings.need(DpoConfig).model_copy(update={"base": _policy(number - 1)})
     update: dict[str, object] = {"candidates": (source,) if source else ()}
@@ -127,7 +127,7 @@ class RoundsStage(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterator[Stage]:
-        """The steps of all later rounds, and their table."""
+        """Yield the steps of all later rounds, and their table."""
         config = settings.part(RoundsConfig)
         if config is None:
             return
@@ -150,7 +150,7 @@ class RoundsStage(Stage):
         return map(_policy, config.later) if config else ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The margin below which the table counts a tie; the rest of the table comes from other stages."""
+        """Return the margin below which the table counts a tie; the rest of the table comes from other stages."""
         diversity = self.settings.need(DatasetConfig)
         return {"min_margin": _margin(self.settings), **diversity.key(context.base)}
 
@@ -200,8 +200,8 @@ class RoundsStage(Stage):
         return StageResult((), Result(figures=tuple(figures), notes=(_HOW_TO_READ,)) + diversity)
 
     def _people(self, context: Context, policies: Sequence[str]) -> tuple[Figure, ...]:
-        """The cross-entropy of the reference's answers under each round's policy. A rise says that a policy has moved
-        away from what people write."""
+        """Return the cross-entropy of the reference's answers under each round's policy. A rise says that a policy has
+        moved away from what people write."""
         settings = context.config.need(DatasetConfig)
         people = settings.read_people_answers(context.base)
         rows = [Answered(*row) for row in [*people.values()][:MOST_OF_PEOPLE]]
@@ -210,7 +210,7 @@ class RoundsStage(Stage):
     def _row(
         self, context: Context, number: int, answers: Sequence[tuple[str, str]], train: Set[str]
     ) -> Iterator[Figure]:
-        """The figures of a round."""
+        """Yield the figures of a round."""
         read, name = context.workspace.read, partial(_in_round, number)
         judged = [row.p_a for row in read(name(self.decisions), Judgement) if row.prompt_id in train]
         margin = _margin(context.config)
@@ -254,7 +254,7 @@ class _LaterStage(Stage):
         self.reads = self._named(*self._stage.reads)
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
-        """The names of artefacts in this round."""
+        """Return the names of artefacts in this round."""
         return tuple(_in_round(self._number, name) for name in artefacts)
 
     def _within(self, context: Context) -> Context:
@@ -386,13 +386,13 @@ class _Tables(Workspace):
         return self._run.path(*self._named(artefact))
 
     def digest(self, artefact: str) -> str:
-        """The content hash of an artefact, as the run took it."""
+        """Return the content hash of an artefact, as the run took it."""
         return self._run.digest(*self._named(artefact))
 
 
 def _answers(context: Context, number: int, train: Set[str], tables: Iterable[str]) -> list[tuple[str, str]]:
-    """The answers that a round's pairs were made of, each after its prompt's id: of the first round those of the run's
-    policies where its candidates have such, else all."""
+    """Return the answers that a round's pairs were made of, each after its prompt's id: of the first round those of the
+    run's policies where its candidates have such, else all."""
     if number > 1:
         answers = context.workspace.read(_in_round(number, "candidates/candidates"), Candidate)
     else:
@@ -404,7 +404,7 @@ def _answers(context: Context, number: int, train: Set[str], tables: Iterable[st
 
 
 def _margin(settings: RunSettings) -> float:
-    """The distance from one half below which the table counts a tie; verifiers know none."""
+    """Return the distance from one half below which the table counts a tie; verifiers know none."""
     judging = settings.part(JudgingConfig)
     return judging.min_margin if judging else 0.0
 

@@ -57,7 +57,7 @@ class SftStage(TrainingStage):
             self.reads += CHAINS if self.config.drafts_of else PROMPTS
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings, and the files of the base and of helpful answers."""
+        """Return the settings, and the files of the base and of helpful answers."""
         states = [source_state(source, context.base) for source in helpful_files(self.config)]
         return {**super().key(context), **({"helpful files": states} if states else {})}
 

@@ -53,7 +53,7 @@ class SpotCheckStage(Stage):
         self.config = settings.need(SpotCheckSettings)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings of the sample, and the principles that people see; not who labels, nor what follows."""
+        """Return the settings of the sample, and the principles that people see; not who labels, nor what follows."""
         drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
         return {**drawn, **deciding_key(pair_rules(self.settings, self.tables), CHECKED), **constitution_key(context)}
 

@@ -58,7 +58,7 @@ class RunTables:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The tables of all answers that are compared, with those of pairs that are made as pairs at the end."""
+        """Return the tables of all answers that are compared, with those of pairs that are made as pairs at the end."""
         return (*self.of(Role.ANSWERS), *(name for name in self.of(Role.PAIRS) if name.endswith("/candidates")))
 
     def read_by(self, reads: Iterable[str], may_read: Iterable[str]) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ class Tables:
         self._add["endings"](ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason))
 
     def funnel(self, what: str) -> Funnel:
-        """How many items were begun, how many are done, and how the others ended."""
+        """Return how many items were begun, how many are done, and how the others ended."""
         lost = {outcome: self._counts[outcome] for outcome in LOSSES if self._counts[outcome]}
         return Funnel(what=what, came_in=self._counts.total(), left_out=lost, remained=self._counts["done"])
 

@@ -52,11 +52,11 @@ class TrainingStage(Stage):
 
     @property
     def base_reads(self) -> tuple[str, ...]:
-        """The base, where another stage of the run makes it."""
+        """Return the base, where another stage of the run makes it."""
         return (f"models/{self.config.base}",) if self.config.base in POLICY_STAGES else ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings, and the files of a base that no stage of this run makes."""
+        """Return the settings, and the files of a base that no stage of this run makes."""
         folder = context.trained_base(self.config.base)
         is_own = folder == str(context.workspace.path(f"models/{self.config.base}"))
         return {**dump(self.config, without={"despite"}), **({} if is_own else {"base files": weights_state(folder)})}
@@ -100,7 +100,7 @@ class PairTrainingStage(TrainingStage):
         self.may_read = (GATE,)
 
     def problems(self) -> Iterator[ConfigProblem]:
-        """A base, or an estimate of label smoothing, that nothing could make or that the labels do without."""
+        """Yield a base, or an estimate of label smoothing, that nothing could make or that the labels do without."""
         yield from super().problems()
         if self.config.label_smoothing != "estimated":
             return
@@ -113,7 +113,7 @@ class PairTrainingStage(TrainingStage):
             yield (self.name, "label_smoothing"), sure
 
     def pairs(self, context: Context) -> Rows:
-        """The rows to train on. Raises GateFailed where a judge who decided them did not pass its gates."""
+        """Return the rows to train on. Raises GateFailed where a judge who decided them did not pass its gates."""
         self.refuse_failed_gate(context)
         rows = pair_rows(context, "train")
         if GATE in self.reads and "order" not in self.config.despite:
@@ -124,7 +124,7 @@ class PairTrainingStage(TrainingStage):
 
 
 def training_progress(context: Context, title: str) -> ProgressCallback:
-    """A callback for the trainer's logs."""
+    """Return a callback for the trainer's logs."""
 
     def progress(step: int, steps: int, metrics: dict[str, float]) -> None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name == "loss")
@@ -147,7 +147,7 @@ def training_result(trained: TrainResult) -> Result:
 
 
 def _log(entries: Rows) -> tuple[Table, ...]:
-    """The entries of a trainer's log as a table; none without an entry."""
+    """Return the entries of a trainer's log as a table; none without an entry."""
     names = [name for name in LOGGED if any(name in entry for entry in entries)]
     rows = [[entry.get(name) for name in ("step", *names)] for entry in entries]
     finite = tuple(tuple(value if value is None or math.isfinite(value) else None for value in row) for row in rows)
@@ -168,19 +168,19 @@ def candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
 
 
 def prompt_row(prompt: Prompt) -> dict[str, Any]:
-    """A prompt as trainers take it."""
+    """Return a prompt as trainers take it."""
     row = prompt.to_json()
     return {"prompt": row["messages"], **{name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}}
 
 
 def sft_row(prompt: Prompt, answer: Candidate) -> dict[str, Any]:
-    """An answer as a row for supervised fine-tuning."""
+    """Return an answer as a row for supervised fine-tuning."""
     completion = [message.to_json() for message in answer.messages]
     return {**prompt_row(prompt), "completion": completion, "category": prompt.category}
 
 
 def pair_rows(context: Context, split: str) -> Rows:
-    """The dataset's rows as trainers take them, with the texts that slices by length are made of."""
+    """Return the dataset's rows as trainers take them, with the texts that slices by length are made of."""
     rows = []
     for pair in context.workspace.read(f"dataset/{split}", Preference):
         row = {"category": None, "source": None, **pair.to_json()}
@@ -189,7 +189,7 @@ def pair_rows(context: Context, split: str) -> Rows:
 
 
 def chosen_rows(context: Context) -> Rows:
-    """Each different chosen answer once."""
+    """Return each different chosen answer once."""
     rows = {row["chosen_id"]: {**row, "completion": row["chosen"]} for row in pair_rows(context, "train")}
     return list(rows.values())
 
@@ -202,8 +202,8 @@ class Smoothed(NamedTuple):
 
 
 def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
-    """The settings of the stage `name` as it trains, with a number in place of `label_smoothing: estimated`. Raises
-    TrainingError where nothing was calibrated, and where the labels say nothing."""
+    """Return the settings of the stage `name` as it trains, with a number in place of `label_smoothing: estimated`.
+    Raises TrainingError where nothing was calibrated, and where the labels say nothing."""
     if config.label_smoothing != "estimated":
         return Smoothed(config, Result())
     recipe = read_json(workspace.path(CALIBRATOR))

@@ -112,7 +112,7 @@ class VerifyStage(Stage):
 
 
 def _by_prompt(context: Context, tables: Iterable[str]) -> dict[str, list[Candidate]]:
-    """The answers by prompt, both in their order."""
+    """Return the answers by prompt, both in their order."""
     answers: dict[str, list[Candidate]] = {prompt: [] for prompt in context.prompts()}
     for answer in context.candidates(tables):
         answers[answer.prompt_id].append(answer)
@@ -120,7 +120,7 @@ def _by_prompt(context: Context, tables: Iterable[str]) -> dict[str, list[Candid
 
 
 def _list_draw_models(context: Context) -> Iterator[str]:
-    """The name in the run file of the model of each drawn answer, in the order of their table."""
+    """Yield the name in the run file of the model of each drawn answer, in the order of their table."""
     if context.config.parts(ModelSource):
         for row in context.workspace.rows("candidates/endings", ItemEnding):
             if row.outcome == "done":
@@ -150,7 +150,8 @@ def _checked(settings: RunSettings, rules: Constitution, prompt: Prompt, answer:
 def _pairs(
     prompt: Prompt, answers: Mapping[str, Candidate], outcomes: Mapping[str, bool | None], rules: Constitution
 ) -> Iterator[Judgement]:
-    """Each answer that passes against one that fails, none of them twice; of programs that fail alike one is taken."""
+    """Yield each answer that passes against one that fails, none of them twice; of programs that fail alike one is
+    taken."""
     deciding = [rule for rule in rules.principles if rule.hard and rule.applies_to(prompt.category, prompt.tags)]
     passing = [name for name in answers if outcomes[name]]
     behaviours = {name: _behaviour(prompt, answers[name], deciding) for name in answers if outcomes[name] is False}
@@ -168,7 +169,7 @@ def _pairs(
 
 
 def _behaviour(prompt: Prompt, answer: Candidate, deciding: Sequence[Principle]) -> Hashable:
-    """What a program does in the calls of its tests; an answer that is none behaves like no other."""
+    """Return what a program does in the calls of its tests; an answer that is none behaves like no other."""
     known = [check.value or prompt.answer for rule in deciding for check in rule.check if check.kind == "tests"]
     try:
         return record_behaviour(last_text(answer.messages), cast(str, known[0]))

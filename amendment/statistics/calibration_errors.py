@@ -91,7 +91,7 @@ class CalibrationReport:
 
     @property
     def shows_miscalibration(self) -> bool:
-        """Whether ECE is above what nineteen of twenty perfectly calibrated judges would show."""
+        """Return whether ECE is above what nineteen of twenty perfectly calibrated judges would show."""
         return self.ece.value > self.ece_if_perfect.high
 
     def to_json(self) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def bounds(estimate: Estimate) -> tuple[float, float] | None:
 
 
 def is_beyond_chance(difference: Estimate, tests: int) -> bool:
-    """Whether a difference, given with its 95 % interval, is beyond chance as one of so many one-sided `tests`: if
-    nothing differs, at most 5 % of the families of tests have a difference that passes (Bonferroni).
+    """Return whether a difference, given with its 95 % interval, is beyond chance as one of so many one-sided `tests`:
+    if nothing differs, at most 5 % of the families of tests have a difference that passes (Bonferroni).
 
     The interval is widened to the level 1 - 0.1 / tests and must then exclude 0. If all clusters have the same
     value, the sign test decides, with p = 0.5 ** clusters.

@@ -151,7 +151,7 @@ class PairTrainerSettings(TrainerSettings):
 
     @property
     def takes_soft_labels(self) -> bool:
-        """Whether soft labels fit the other settings; smoothing is an assumption about hard ones."""
+        """Return whether soft labels fit the other settings; smoothing is an assumption about hard ones."""
         return not self.label_smoothing
 
 

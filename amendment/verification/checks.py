@@ -106,8 +106,8 @@ class Check(Part):
         return None if self.kind == "tests" else self.run(f"\\boxed{{{answer}}}", answer).reason or None
 
     def run(self, text: str, answer: str | None = None) -> Checked:
-        """Whether an answer with this text passes; `answer` is the prompt's known one. A function that fails is a
-        reason, never a pass."""
+        """Return whether an answer with this text passes; `answer` is the prompt's known one. A function that fails is
+        a reason, never a pass."""
         if self.needs_answer and answer is None:
             return Checked(None, f"{self.kind}: the prompt has no known answer")
         options = {} if self.tolerance is None else {"tolerance": self.tolerance}
@@ -121,7 +121,7 @@ class Check(Part):
 
 
 def run_checks(checks: tuple[Check, ...], text: str, answer: str | None = None) -> Checked:
-    """Whether an answer with this text passes all checks: one that fails decides, whatever the others say."""
+    """Return whether an answer with this text passes all checks: one that fails decides, whatever the others say."""
     results = [check.run(text, answer) for check in checks]
     if any(result.is_kept is False for result in results):
         return Checked(False)
@@ -130,7 +130,8 @@ def run_checks(checks: tuple[Check, ...], text: str, answer: str | None = None) 
 
 
 def fails_for_good(checks: tuple[Check, ...], text: str) -> bool:
-    """Whether an answer that begins with this text fails with any continuation, so a cut answer has already failed.
+    """Return whether an answer that begins with this text fails with any continuation, so a cut answer has already
+    failed.
 
     A pattern that looks at the end of the text (`$`, `\\z`) cannot tell. One that looks for the end of a word (`\\b`)
     is also tried with a letter after the last word, which may be the beginning of a longer one.

@@ -58,7 +58,7 @@ def missing(kind: str) -> str | None:
 
 
 def passes(kind: str, text: str, value: Any, **options: float) -> bool:
-    """Whether a text passes a check of this kind. Raises ValueError for a known answer that cannot be read, and
+    """Return whether a text passes a check of this kind. Raises ValueError for a known answer that cannot be read, and
     TimeoutError for a text that takes too long."""
     reply = _remembered(json.dumps([kind, text, value, options]))
     if error := reply.get("error"):
@@ -180,7 +180,7 @@ def _reply(kind: str, text: str, value: Any, options: dict[str, float]) -> dict[
 
 
 def _states_result(text: str, known: str | float) -> bool:
-    """Whether the final expression of a text equals a known one in any equivalent form."""
+    """Return whether the final expression of a text equals a known one in any equivalent form."""
     library = _mathematics()
     gold, digits = str(known), DIGITS
     with suppress(InvalidOperation):
@@ -223,7 +223,8 @@ def _as_latex(terms: re.Match[str]) -> str:
 
 
 def _holds_false_equation(stated: Any, text: str) -> bool:
-    """Whether a parsed answer has an equation of two different numbers, such as 5 = 4. A rounded decimal is none."""
+    """Return whether a parsed answer has an equation of two different numbers, such as 5 = 4. A rounded decimal is
+    none."""
     import sympy
 
     if not isinstance(stated, sympy.Basic):
@@ -234,8 +235,8 @@ def _holds_false_equation(stated: Any, text: str) -> bool:
 
 
 def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) -> bool:
-    """Whether the last number of a text is a known one. If the known one has a unit, numbers with units of another
-    dimension do not count; if it has none, units do not count."""
+    """Return whether the last number of a text is a known one. If the known one has a unit, numbers with units of
+    another dimension do not count; if it has none, units do not count."""
     units = _units()
     whole = _NUMBER.fullmatch(_plain(str(known)).strip())
     try:
@@ -290,7 +291,7 @@ def _numbers(text: str) -> Iterator[tuple[float, str]]:
 
 
 def _fits_schema(text: str, schema: dict[str, Any]) -> bool:
-    """Whether a text, or the one fenced block in it, is JSON of this schema."""
+    """Return whether a text, or the one fenced block in it, is JSON of this schema."""
     library, registry = _schemas()
     fenced = re.findall(r"```(?:json)?[^\S\n]*\n(.*?)```", text, re.DOTALL | re.IGNORECASE)
     try:
@@ -306,7 +307,7 @@ def _no_json(constant: str) -> None:
 
 
 def _is_in_language(text: str, code: str) -> bool:
-    """Whether a text reads as the language of this ISO 639-1 code."""
+    """Return whether a text reads as the language of this ISO 639-1 code."""
     found, _ = _languages().classify(text)
     return bool(found == code)
 

@@ -35,7 +35,7 @@ def tests_in(known: dict[str, Any] | str) -> dict[str, Any]:
 
 
 def passes_tests(text: str, known: dict[str, Any] | str) -> bool:
-    """Whether each call gives its value. Raises ConfigError where no program can be run."""
+    """Return whether each call gives its value. Raises ConfigError where no program can be run."""
     tests = tests_in(known)
     outcomes = _outcomes(_program_in(text), tuple(tests))
     return all(outcome.equals(value) for outcome, value in zip(outcomes, tests.values(), strict=True))

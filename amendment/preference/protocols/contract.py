@@ -102,24 +102,24 @@ class JudgeProtocol:
         )
 
     def read(self, reply: Reply, question: JudgeQuestion) -> Sequence[Parsed]:
-        """The value of each part of a reply, or the reason why it has none."""
+        """Return the value of each part of a reply, or the reason why it has none."""
         return [self.parse(reply)]
 
     @staticmethod
     def parse(reply: Reply) -> Parsed:
-        """The one value of a reply, or the reason why it has none; never a tie or a default in its place."""
+        """Return the one value of a reply, or the reason why it has none; never a tie or a default in its place."""
         raise NotImplementedError  # of a protocol that has `read`
 
     def verdicts(self, parts: Sequence[Parsed], question: JudgeQuestion) -> Sequence[Parsed]:
-        """The verdicts that the parts of a reply come to."""
+        """Return the verdicts that the parts of a reply come to."""
         return parts
 
     def needs_plain(self, reply: Reply) -> bool:
-        """Whether the probabilities of a reply cannot be used, so that the plain question is asked."""
+        """Return whether the probabilities of a reply cannot be used, so that the plain question is asked."""
         return False
 
     def criterion(self, principle: Principle) -> Criterion | None:
-        """The criterion that stands for a principle; None where the principle is asked by itself."""
+        """Return the criterion that stands for a principle; None where the principle is asked by itself."""
         return None
 
     @property
@@ -128,12 +128,12 @@ class JudgeProtocol:
 
     @property
     def placeholders(self) -> tuple[str, ...]:
-        """Those that every text must have."""
+        """Return those that every text must have."""
         return self.needed or (PAIR if self.unit == "pair" else ALONE)
 
     @property
     def writes(self) -> bool:
-        """Whether the model writes its verdict as a text of any length."""
+        """Return whether the model writes its verdict as a text of any length."""
         return not (self.needs_choices or self.needs_scores)
 
     def choices_read(self, *, shown: bool) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ class JudgeProtocol:
         constitutions: Sequence[Constitution],
         samples: int,
     ) -> Iterator[tuple[Literal["protocol", "samples"], str]]:
-        """What keeps a judge from asking a model, as predicates with the keys of the entry that are wrong.
+        """Yield what keeps a judge from asking a model, as predicates with the keys of the entry that are wrong.
 
         What the model can do is None where only its provider knows.
         """
@@ -171,11 +171,11 @@ class JudgeProtocol:
             yield "samples", f"reads all probabilities from one reply: found {samples} samples, expected 1; {votes}"
 
     def misfit(self, constitutions: Sequence[Constitution]) -> str | None:
-        """What keeps a judge from asking by these constitutions, as a predicate; None where nothing does."""
+        """Return what keeps a judge from asking by these constitutions, as a predicate; None where nothing does."""
         return None
 
     def worked_examples(self, constitution: Constitution, template: Template) -> Messages:
-        """A constitution's worked comparisons as turns before the question, in exactly the question's form."""
+        """Return a constitution's worked comparisons as turns before the question, in exactly the question's form."""
         turns: list[Message] = []
         for shot in constitution.few_shot.compare if self.shot else ():
             blocks = fence(

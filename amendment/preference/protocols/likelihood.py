@@ -39,7 +39,7 @@ class LikelihoodRatio(JudgeProtocol):
     needs_scores = True
 
     def build(self, question: JudgeQuestion) -> JudgeRequest:
-        """The prompt as it was asked, with the principle and with its opposite, and the answer that is scored."""
+        """Return the prompt as asked, with the principle and with its opposite, and the answer that is scored."""
         assert question.drawn is not None, "judges of this protocol have principles"
         principle, [candidate] = question.drawn.principle, question.shown
         before = (*question.prompt.messages, *candidate.messages[:-1])
@@ -52,8 +52,8 @@ class LikelihoodRatio(JudgeProtocol):
 
     @staticmethod
     def parse(reply: Reply) -> Parsed:
-        """The ratio of the whole answer, in natural logs: means over tokens differ so little that P stays close to one
-        half. It stands in place of the reply's log-probability."""
+        """Return the ratio of the whole answer, in natural logs: means over tokens differ so little that P stays close
+        to one half. It stands in place of the reply's log-probability."""
         if reply.scored_logprob is None or not math.isfinite(reply.scored_logprob):
             return Parsed(invalid="the reply has no log-probability of the answer")
         return Parsed(reply.scored_logprob)

@@ -62,7 +62,8 @@ class JudgeQuestion:
     """Seeds the draws, together with the judge's seed: equal for all orders of the same candidates."""
 
     def values(self) -> dict[str, str]:
-        """What the placeholders of a text stand for. A text without a principle asks the same of every answer."""
+        """Return what the placeholders of a text stand for. A text without a principle asks the same of every
+        answer."""
         if self.drawn is None:
             return dict(self.blocks)
         principle = self.drawn.principle
@@ -73,8 +74,8 @@ class JudgeQuestion:
         return {**self.blocks, "principle": principle.rule, "question": question}
 
     def messages(self, values: Mapping[str, str], *, use: str | None = None, prefill: str | None = None) -> Messages:
-        """The constitution's worked examples, whose answers begin with `prefill`, then the filled template: the one for
-        `use`, or the first."""
+        """Return the constitution's worked examples, whose answers begin with `prefill`, then the filled template: the
+        one for `use`, or the first."""
         template = self.setup.templates[use] if use else self.setup.template
         shots = self.setup.shots.get(self.drawn.constitution.id, ()) if self.drawn else ()
         if prefill:
@@ -90,13 +91,13 @@ class JudgeQuestion:
 
 
 def drawn_question(drawn: DrawnPrinciple, key: str, seed: int) -> str:
-    """The question that a judge of pairs with this seed asks by this principle; `key` is the comparison's id."""
+    """Return the question that a judge of pairs with this seed asks by this principle; `key` is the comparison's id."""
     wording = content_id(["wording", seed, drawn.id, key])
     return random.Random(wording).choice(drawn.principle.compare or [SHOT_QUESTION])  # noqa: S311 - reproducible
 
 
 def score_question(score: Score | None) -> str:
-    """A principle's own question with what its grades mean, put on the scale from 1 to 10."""
+    """Return a principle's own question with what its grades mean, put on the scale from 1 to 10."""
     if score is None:
         return QUESTION
     meanings = "; ".join(f"{grade}: {text}" for grade, text in anchors_on_scale(score.anchors).items())
@@ -113,7 +114,7 @@ def anchors_on_scale(anchors: dict[int, str]) -> dict[int, str]:
 
 
 def fenced(prompt: Prompt, answers: Mapping[str, Candidate], sees: Sees) -> dict[str, str]:
-    """The conversation and the named answers, each in its block; without thinking, unless the judge sees it."""
+    """Return the conversation and the named answers, each in its block; without thinking, unless the judge sees it."""
     parts = {"conversation": prompt.messages}
     for name, answer in answers.items():
         is_trace = sees == "trace"

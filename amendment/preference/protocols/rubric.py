@@ -53,7 +53,7 @@ class Rubric(JudgeProtocol):
         return read_rubric(reply, question.criteria)
 
     def verdicts(self, parts: Sequence[Parsed], question: JudgeQuestion) -> Sequence[Parsed]:
-        """One for each criterion, then their score."""
+        """Return one for each criterion, then their score."""
         verdicts = []
         for criterion, choice in zip(question.criteria, parts, strict=True):
             if criterion.is_binary:
@@ -70,7 +70,7 @@ class Rubric(JudgeProtocol):
 
 
 def make_criterion(principle: Principle) -> Criterion:
-    """A principle as a criterion: by its own question and grades, or by no, partly and yes."""
+    """Return a principle as a criterion: by its own question and grades, or by no, partly and yes."""
     if principle.score is None:
         return Criterion(
             id=principle.id, text=f"Does the answer keep this rule: {principle.statement}", choices=DEGREES
@@ -91,7 +91,7 @@ def _describe_choices(criteria: Sequence[Criterion]) -> str:
 
 
 def read_rubric(reply: Reply, criteria: Sequence[Criterion]) -> list[Parsed]:
-    """The choice of each criterion's one line `id: choice`, or the reason why there is none.
+    """Return the choice of each criterion's one line `id: choice`, or the reason why there is none.
 
     What stands before the first of these lines is the reasoning.
     """
@@ -121,7 +121,7 @@ def _chosen(lines: Sequence[str], criterion: Criterion) -> Parsed:
 
 
 def rubric_score(criteria: Sequence[Criterion], choices: Sequence[str]) -> float:
-    """The weighted sum of what the choices count, from 0, the least that is attainable, to 1, the most.
+    """Return the weighted sum of what the choices count, from 0, the least that is attainable, to 1, the most.
 
     With weights w and values v in 0..1 it is (sum w v - N) / (P - N), where N is the sum of the negative weights and P
     that of the positive ones.

@@ -28,8 +28,8 @@ from amendment.yamlfile import read_yaml, validate
 
 
 def _parts() -> dict[str, tuple[Any, FieldInfo]]:
-    """The parts of all stages, by attribute; one whose name pydantic has for itself gets an underscore
-    behind it, and names its key as its alias."""
+    """Return the parts of all stages, by attribute; one whose name pydantic has for itself gets an underscore behind
+    it, and names its key as its alias."""
     parts: dict[str, tuple[Any, FieldInfo]] = {}
     for kind in STAGES:
         if part := kind.field():
@@ -77,17 +77,17 @@ class RunFile(_WithStages):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The names of all policies that the stages of a run file can make."""
+        """Return the names of all policies that the stages of a run file can make."""
         return (*POLICY_STAGES, *(name for kind in STAGES for name in kind.policies(self)))
 
     @property
     def sources(self) -> dict[str, list[Source]]:
-        """Every part that reads a file or a dataset, by the stage that reads it."""
+        """Return every part that reads a file or a dataset, by the stage that reads it."""
         return {stage.name: list(stage.sources()) for stage in list_stages(self)}
 
     @property
     def key_variables(self) -> list[str]:
-        """The environment variables that the models' keys are read from."""
+        """Return the environment variables that the models' keys are read from."""
         return [name for spec in self.models.values() if (name := getattr(spec, "api_key_env", None))]
 
 
@@ -105,14 +105,14 @@ class _WithoutPlugins(RunFile, extra="ignore"):
 
 
 def run_file_model() -> type[RunFile]:
-    """The model of a run file, with the parts of registered stages."""
+    """Return the model of a run file, with the parts of registered stages."""
     parts: Any = {name: part for name, part in _parts().items() if name not in RunFile.model_fields}
     return create_model("RunFile", __base__=RunFile, **parts) if parts else RunFile
 
 
 def read_resolved(folder: Path, overrides: Sequence[str] = ()) -> RunFile:
-    """The run file that a folder's run followed, without importing its plugins. Raises ConfigError where it cannot be
-    read, and where another version wrote it."""
+    """Return the run file that a folder's run followed, without importing its plugins. Raises ConfigError where it
+    cannot be read, and where another version wrote it."""
     document = read_yaml(folder / "run.yaml")
     for text in overrides:
         document = override(document, text)

@@ -15,7 +15,7 @@ from amendment.yamlfile import Document, Loc, Mark, parse_yaml
 
 
 def override(document: Document, text: str) -> Document:
-    """The document with one value replaced or added. Raises ConfigError for a place that cannot be."""
+    """Return the document with one value replaced or added. Raises ConfigError for a place that cannot be."""
     path, separator, value = text.partition("=")
     if not separator or not path:
         raise ConfigError(f"--set {text}: expected key.path=value, such as judging.principles_per_pair=1")
@@ -42,7 +42,7 @@ def override(document: Document, text: str) -> Document:
 
 
 def _key(place: Any, part: str) -> str | int:
-    """The key of a mapping, or the index of an entry that a list has."""
+    """Return the key of a mapping, or the index of an entry that a list has."""
     if isinstance(place, dict):
         return part
     if not (part.isascii() and part.isdecimal() and int(part) < len(place)):

@@ -107,7 +107,7 @@ RETIRED: dict[str, str] = {
 
 
 def retired_settings(data: Any) -> Iterator[tuple[Loc, str]]:
-    """Each key or value of a run file that is in the table, with what to do about it."""
+    """Yield each key or value of a run file that is in the table, with what to do about it."""
     everything = [*parts(data)]
     for pattern, advice in RETIRED.items():
         path, _, value = pattern.partition("=")
