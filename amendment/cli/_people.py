@@ -13,8 +13,8 @@ from amendment.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from amendment.people.certificate import Audited
     from amendment.people.labelling import LabelledSample
-    from amendment.stages.audit import Audited, AuditedLabels
 
 
 @app.command(rich_help_panel=JUDGES)
@@ -79,12 +79,12 @@ def audit_path(
     folder: Path | None = None,
     written: Path | None = None,
     overrides: Sequence[str] = (),
-) -> Audited | AuditedLabels:
+) -> Audited:
     """Audit data files together, or a run file (.yaml), or a run's folder."""
     from amendment.run import load_run_file
+    from amendment.run.auditing import audit_data_files, audit_folder, audit_run_file
     from amendment.run.chain import run_tables
     from amendment.run.runfile.config import read_resolved
-    from amendment.stages.audit import audit_data_files, audit_folder, audit_run_file
 
     path = next((path for path in paths if path.is_dir() or path.suffix in (".yaml", ".yml")), None)
     if path is None:
@@ -115,7 +115,8 @@ def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None)
     from amendment.audit.ceiling import Requirements
     from amendment.audit.planning import plan_lines
     from amendment.run import load_run_file
-    from amendment.stages.audit import count_judges, find_requirements
+    from amendment.run.auditing import count_judges
+    from amendment.stages.audit import find_requirements
 
     judges, asked = 1, Requirements()
     if len(files) > 1 or any(file.suffix not in (".yaml", ".yml") for file in files):
