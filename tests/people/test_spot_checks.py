@@ -20,7 +20,7 @@ import pytest
 
 from amendment.results import read_summary
 from tests.command_line import amendment, called
-from tests.regressions.conftest import import_answers, questions_of
+from tests.people.other_tools import import_answers, questions_of
 from tests.rows import save
 from tests.vendors.processes import started
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.regressions.conftest import Certificate
+from tests.audit.conftest import Certificate
 
 Audit = Callable[..., Certificate]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.audit.conftest import Certificate
 from tests.command_line import amendment
-from tests.regressions.conftest import Certificate
 from tests.rows import save
 
 Row = Mapping[str, Any]

@@ -1,8 +1,7 @@
-"""What the regressions share: a chat server on loopback, and certificates made by the command line."""
+"""Certificates made by the command line."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment.audit.figures import Section
-from tests.command_line import Ended, amendment, called
+from tests.command_line import called
 from tests.rows import Rows, save
 
 
@@ -55,16 +54,3 @@ def audit(tmp_path: Path) -> Callable[[Sequence[tuple[Rows, Mapping[str, Any]]]]
         return Certificate(document, (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8"))
 
     return run
-
-
-def questions_of(folder: Path) -> list[dict[str, str]]:
-    """The questions of a run that waits for people, as other tools get them."""
-    path = folder.parent / "questions.csv"
-    assert called("label", folder, "--export", path, "--questions") == 0
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def import_answers(folder: Path, rows: Rows, *arguments: str) -> Ended:
-    """The answers of other tools, brought into the run."""
-    return amendment("label", folder, "--import", save(folder.parent / "answers.csv", rows), *arguments)

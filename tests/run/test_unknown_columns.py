@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.command_line import amendment
-from tests.regressions.conftest import import_answers, questions_of
+from tests.people.other_tools import import_answers, questions_of
 from tests.rows import Rows, save
 
 

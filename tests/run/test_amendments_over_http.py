@@ -16,7 +16,7 @@ import pytest
 
 from tests.chat_server import ChatServer
 from tests.command_line import amendment
-from tests.regressions.conftest import import_answers, questions_of
+from tests.people.other_tools import import_answers, questions_of
 from tests.rows import save
 
 PAIRS, SEALED = 140, 0.2
