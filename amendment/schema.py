@@ -27,7 +27,8 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
 class _Described(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        made, model = super().model_schema(schema), schema["cls"]
+        made = super().model_schema(schema)
+        model = schema["cls"]
         for name, text in _docstrings(model).items():
             key = model.model_fields[name].alias or name
             made["properties"][key].setdefault("description", text)

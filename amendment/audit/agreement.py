@@ -159,8 +159,10 @@ def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) 
     shared = (data.people.sum(1) > 1) & (counts.sum(1) > 0)
     if not shared.any():
         return None
-    people, prompts = data.people[shared], data.prompt[shared]
-    of_judge, of_people = with_others(people, counts[shared]), with_others(people)
+    people = data.people[shared]
+    prompts = data.prompt[shared]
+    of_judge = with_others(people, counts[shared])
+    of_people = with_others(people)
     difference = paired_difference(of_judge, of_people, prompts, draws.level).within(-1, 1)
     return AgainstPeople(
         items=of_judge.size,

@@ -69,7 +69,8 @@ def alarms(data: AuditData, draws: Resampling) -> Alarms:
         verdicts, others = data.verdicts.of(number), pool
         if rater.is_person or not data.persons:
             others = pool - data.counted(verdicts)
-        own, is_no_draw = data.by_item(verdicts), (others == others.max(1)[:, None]).sum(1) == 1
+        own = data.by_item(verdicts)
+        is_no_draw = (others == others.max(1)[:, None]).sum(1) == 1
         item = np.flatnonzero((own < INVALID) & is_no_draw)
         if item.size < FEWEST or (not rater.is_person and _is_noise(data, number)):
             continue
@@ -110,7 +111,8 @@ def _alarm(data: AuditData, rater: str, both: tuple[Codes, Codes, Codes], draws:
 
 
 def _is_raised(alarm: Alarm) -> bool:
-    value, interval = alarm.kappa.value, bounds(alarm.kappa)
+    value = alarm.kappa.value
+    interval = bounds(alarm.kappa)
     if np.isnan(value) or value >= CLEAR:  # undefined is not suspicious
         return False
     if value < LEAST_KAPPA and alarm.best_repaired >= CLEAR:

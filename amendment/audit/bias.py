@@ -101,7 +101,8 @@ def _feature(data: AuditData, calls: Verdicts, name: str, more: Codes, draws: Re
     with_people = rows.where(_decides(data.majority[rows.item]))
     has_people = bool(with_people.item.size)
     shown = with_people if has_people else rows
-    prompts, side = data.prompts(shown.item), more[shown.item]
+    prompts = data.prompts(shown.item)
+    side = more[shown.item]
     errors = _asymmetry(data, rows, more, draws) if has_people else None
     return FeatureBias(
         items=np.unique(shown.item).size,
@@ -118,19 +119,22 @@ def _feature(data: AuditData, calls: Verdicts, name: str, more: Codes, draws: Re
 def _asymmetry(data: AuditData, rows: Verdicts, more: Codes, draws: Resampling) -> ErrorAsymmetry:
     """Does the judge err towards the answer with more oftener than towards the other?"""
     side = more[rows.item]
-    votes_for, votes_against = data.people[rows.item, side], data.people[rows.item, A + B - side]
+    votes_for = data.people[rows.item, side]
+    votes_against = data.people[rows.item, A + B - side]
     return error_asymmetry(rows.value == side, votes_for, votes_against, data.prompts(rows.item), resampling=draws)
 
 
 def _at_equal_length(
     data: AuditData, rows: Verdicts, more: Codes, whole: Estimate, draws: Resampling
 ) -> Estimate | None:
-    longer, side = _more(data.length_difference)[rows.item], more[rows.item]
+    longer = _more(data.length_difference)[rows.item]
+    side = more[rows.item]
     halves = [rows.where(longer == wanted) for wanted in (side, A + B - side)]
     if math.isnan(whole.value) or not any(half.item.size for half in halves):
         return None
     parts = [_asymmetry(data, half, more, draws).difference for half in halves]
     value, low, high = np.mean([(part.value, part.low, part.high) for part in parts], axis=0).tolist()
     note = ONE_WAY if math.isnan(value) else next((part.note for part in parts if part.note), "")
-    n, method = sum(part.n for part in parts), "mean of the longer and the shorter half"
+    n = sum(part.n for part in parts)
+    method = "mean of the longer and the shorter half"
     return Estimate(value, low, high, n, whole.clusters, method, note)

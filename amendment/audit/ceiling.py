@@ -277,7 +277,8 @@ def look_at(
 def _without_alarm(data: AuditData, alarmed: Mapping[str, str]) -> tuple[list[int], list[str]]:
     """People, and why others are left out: whoever is under alarm, the worst first, and does not agree with those who
     are left more than chance either."""
-    people, why = [number for number, _ in data.persons], []
+    people = [number for number, _ in data.persons]
+    why = []
     number_of = {rater.name: number for number, rater in data.persons}
     for name in alarmed:
         if name in number_of:
@@ -425,9 +426,11 @@ def _excess(data: AuditData, columns: Numbers, x: int, y: int) -> Shown | None:
     """E[x y] - E[x o] E[y o'] / E[o o']; None where too few items tell one of the four."""
     others = [row for row in range(len(columns)) if row not in (x, y)]
     known = ~np.isnan(columns[others])
-    sides, count = np.nan_to_num(columns[others]), known.sum(0, dtype=np.float64)
+    sides = np.nan_to_num(columns[others])
+    count = known.sum(0, dtype=np.float64)
     total = sides.sum(0)
-    mean, among = quotient(total, count), quotient(total**2 - (sides**2).sum(0), count * (count - 1))
+    mean = quotient(total, count)
+    among = quotient(total**2 - (sides**2).sum(0), count * (count - 1))
     products = columns[x] * columns[y], among, columns[x] * mean, columns[y] * mean
     parts: list[Flags] = [~np.isnan(product) for product in products]
     if min(int(part.sum()) for part in parts) < FEWEST_ITEMS:

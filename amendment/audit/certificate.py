@@ -173,7 +173,8 @@ def audit(
     data, asked = audit_data(items, votes), asked or Requirements()
     family = max(1, len(data.judges)) * asked.looks
     drawing = drawing._replace(level=1 - (1 - level) / family)
-    counts, people = count(data, drawing), _people(data, drawing)
+    counts = count(data, drawing)
+    people = _people(data, drawing)
     judges = tuple(judge_report(data, number, models or {}, drawing) for number, _ in data.judges)
     raised, alone, constant = alarms(data, drawing), unmatched(data), constant_answers(data, drawing)
     made, at_equal_lengths = controlled(data, drawing)

@@ -112,7 +112,8 @@ def stated(estimate: Estimate | None, form: str, scale: float = 1) -> str:
 def _shown(estimate: Estimate | None, scale: float, form: str, unit: str = "") -> str:
     if estimate is None or math.isnan(estimate.value):
         return NOTHING
-    value, star = f"{scale * estimate.value:{form}}{unit}", "*" if estimate.note else ""
+    value = f"{scale * estimate.value:{form}}{unit}"
+    star = "*" if estimate.note else ""
     if math.isnan(estimate.low):
         return f"{value}{star}"
     return f"{value} {between((estimate.low, estimate.high), form, scale)}{star}"

@@ -212,7 +212,8 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
 def order_ruling(position: Position) -> Ruling:
     if position.pairs < FEWEST_ITEMS:
         return _one_order(position)
-    consistent, interval = position.consistency.value, bounds(position.consistency)
+    consistent = position.consistency.value
+    interval = bounds(position.consistency)
     below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
     is_shown = interval is not None and interval[1] < HARDLY_CONSISTENT
     doubt = f": {CANNOT_TELL}" if below == HARDLY_CONSISTENT and not is_shown else ""
@@ -222,7 +223,8 @@ def order_ruling(position: Position) -> Ruling:
     ]
     if position.leans:
         side = "first" if position.index.value < 0 else "second"
-        won, p = (1 + abs(position.index.value)) / 2, f"p = {position.p:.3f}" if position.p >= 0.001 else "p < 0.001"
+        won = (1 + abs(position.index.value)) / 2
+        p = f"p = {position.p:.3f}" if position.p >= 0.001 else "p < 0.001"
         findings.append(f"where the order changes it, the {side} shown wins {100 * won:.0f} % ({p})")
     if position.contradicts or position.mostly_turns:
         findings.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
@@ -292,7 +294,8 @@ def _categories(parts: Sequence[ColumnValue]) -> Ruling:
 def _ties(calls: Agreement | None) -> Ruling:
     if calls is None or calls.items < FEWEST_ITEMS:
         return "not measured", f"{calls.items if calls else 0} items with a person's vote"
-    ties, people = calls.ties.value, calls.people_ties.value
+    ties = calls.ties.value
+    people = calls.people_ties.value
     shown = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
     return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{shown}{100 * people:.1f} %"
 
@@ -316,7 +319,8 @@ def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:
 
 
 def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
-    interval, people = bounds(wins.share), bounds(wins.people) if wins.people else None
+    interval = bounds(wins.share)
+    people = bounds(wins.people) if wins.people else None
     shown = f"the same text in {answer.same} of {answer.prompts} prompts wins {100 * wins.share.value:.1f} %"
     if interval is None:
         return "not measured", f"{shown}: {wins.share.note}"
@@ -369,7 +373,8 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
             for asymmetry, interval in zip(asymmetries, intervals, strict=True)
         )
     )
-    least, most = min(low for low, _ in intervals), max(high for _, high in intervals)
+    least = min(low for low, _ in intervals)
+    most = max(high for _, high in intervals)
     if least > 0 or most < 0:
         return "WARN", shown
     if any(low <= 0 <= high and high - low > WIDEST for low, high in intervals):

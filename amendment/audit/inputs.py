@@ -101,7 +101,8 @@ def unjoined(joined: Joined) -> Iterator[str]:
         alone = [name for name in items if not any(name in other for other in others)]
         if others and alone:
             shown = f"{plain(alone[0], longest=60)!r} ({plain(items[alone[0]])})"
-            name, counts = plain(Path(file).name), f"{len(alone):,} of {len(items):,}"
+            name = plain(Path(file).name)
+            counts = f"{len(alone):,} of {len(items):,}"
             yield f"{counts} items of {name} are in no other file, such as {shown}."
 
 

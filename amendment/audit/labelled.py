@@ -80,7 +80,8 @@ def _is_labelled(look: Look) -> Flags:
 
 def _columns(look: Look) -> Iterator[tuple[str, Numbers]]:
     """Yield what is on record of items with a label and without, as shares."""
-    chooses, longer = np.abs(look.judge), look.judge * np.sign(look.data.length_difference)
+    chooses = np.abs(look.judge)
+    longer = look.judge * np.sign(look.data.length_difference)
     yield "it chooses an answer on", chooses
     yield "it chooses the longer answer on", np.where(longer != 0, (1 + longer) / 2, np.nan)
     if not np.allclose(look.confidence, (1 + np.nan_to_num(chooses)) / 2):

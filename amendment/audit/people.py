@@ -116,7 +116,8 @@ def _against_people(data: AuditData, labels: Verdicts, counts: Codes, draws: Res
     """Agreement of these labels with what others say of their items, counted by class; by rule of ties."""
     by_rule = {}
     for name, rule in RULES.items():
-        score, weight = rule.score[labels.value], rule.weight[labels.value]
+        score = rule.score[labels.value]
+        weight = rule.weight[labels.value]
         agreed = quotient((score * weight * counts).sum(1), (weight * counts).sum(1))
         usable = ~np.isnan(agreed)
         by_rule[name] = share(np.clip(agreed[usable], 0, 1), data.prompts(labels.item[usable]), draws.level)
@@ -131,7 +132,8 @@ def shown_again(data: AuditData, draws: Resampling) -> ShownAgain | None:
     group = keys // 2
     first = np.searchsorted(group, group)
     is_repeat = first != np.arange(group.size)
-    rater, item = group[is_repeat] // items, group[is_repeat] % items
+    rater = group[is_repeat] // items
+    item = group[is_repeat] % items
     same = (value == value[first])[is_repeat]
     if not rater.size:
         return None

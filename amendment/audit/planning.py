@@ -34,7 +34,8 @@ GAPS, WIDTHS = (0.1, 0.05), (0.05, 0.03)
 def plan_lines(judges: int, asked: Requirements) -> Iterator[str]:
     """Yield the labelled items that so many judges need, as a table for a terminal."""
     bar = asked.bar(judges)
-    level, often = f"{100 * (1 - 5 * bar.p):.4g} %", rounded(CHANCE)
+    level = f"{100 * (1 - 5 * bar.p):.4g} %"
+    often = rounded(CHANCE)
     agreements = [right**2 + (1 - right) ** 2 for right in RIGHT]
     yield f"Items to label for {_count(judges, 'judge')} and {_count(asked.looks, 'look')} at the labels"
     yield ""
@@ -69,7 +70,8 @@ def outlook(items: int, annotators: int, *, judges: int, asked: Requirements) ->
         return f"{alone}: set `annotators: 2` and `overlap`."
     figures = expect_figures(USUALLY, USUALLY, annotators)
     bar = asked.bar(judges)
-    chance, needed = chance_of_use(scaled(figures, items), bar), items_for_use(figures, bar)
+    chance = chance_of_use(scaled(figures, items), bar)
+    needed = items_for_use(figures, bar)
     people = f"{_count(items, 'item')} labelled by {NUMBERS.get(annotators, annotators)} people"
     within = "" if asked.margin == MARGIN else f" with a margin of {100 * asked.margin:g} points"
     enough = "" if chance >= CHANCE or not needed else f"; with {needed:,} items, in {rounded(CHANCE)}"

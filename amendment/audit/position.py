@@ -113,9 +113,11 @@ class Repetition:
 
 def position(data: AuditData, calls: Verdicts, draws: Resampling) -> Position:
     items, first, second = data.read_in_both(calls)
-    primacy, recency = (first == A) & (second == B), (first == B) & (second == A)
+    primacy = (first == A) & (second == B)
+    recency = (first == B) & (second == A)
     prompts, flips = data.prompts(items), primacy | recency
-    won_first, won_second = int(primacy.sum()), int(recency.sum())
+    won_first = int(primacy.sum())
+    won_second = int(recency.sum())
     same, between = consistency(data, calls, draws)
     rate = clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level).within(-1, 1)
     decided = calls.where((calls.order < 2) & calls.decided)
@@ -160,7 +162,8 @@ def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate
     decided = known.where((orders[known.item] == 1) & known.decided)
     if decided.item.size < FEWEST_ITEMS:
         return None, f"{decided.item.size} items decided in one order alone"
-    a, b = data.model_a[decided.item], data.model_b[decided.item]
+    a = data.model_a[decided.item]
+    b = data.model_b[decided.item]
     pair = np.unique(np.minimum(a, b) * (len(data.models) + 1) + np.maximum(a, b), return_inverse=True)[1]
     # which system of the pair is shown first; of two without a name, or of one name, the side stands for it
     is_lower_first = (a <= b) == (decided.order == 0)

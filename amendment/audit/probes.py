@@ -195,7 +195,8 @@ def _revision(prompt: Prompt, answer: Candidate) -> _Arms:
     copy = _BLANK.sub("  ", text, count=1)
     if copy == text:
         return
-    plain, revised = probe_texts.ANSWER, probe_texts.REVISED
+    plain = probe_texts.ANSWER
+    revised = probe_texts.REVISED
     names: dict[Arm, tuple[str, str]] = {
         "before": (plain, plain),
         "edited": (revised, plain),
@@ -381,7 +382,8 @@ def probe_report(answers: Iterable[ProbeAnswers]) -> list[Probed]:
     tests = holm(directed, LEVEL)
     rows = []
     for judge, probe in sorted(asked, key=lambda key: (key[0], list(PROBES).index(key[1]))):
-        found, corrected = asked[judge, probe], tests.get(f"{judge} {probe}")
+        found = asked[judge, probe]
+        corrected = tests.get(f"{judge} {probe}")
         figures = edits.get((judge, probe)) or attack_figures(found)
         why = _UNASKED.get(probe)
         gate: Ruling = ("not measured", f"not asked: {why}" if why else f"{probe}: not possible here")
@@ -474,7 +476,8 @@ def variant_gate(figures: EditFigures) -> Ruling:
     """Return the gate of another variant of the prompt, which has no side to move to."""
     if figures.rr.n < FEWEST_ITEMS:
         return "not measured", f"{figures.rr.n} questions read, needs {FEWEST_ITEMS}"
-    interval, kept = bounds(figures.rr), figures.cr.value if figures.cr else 1.0
+    interval = bounds(figures.rr)
+    kept = figures.cr.value if figures.cr else 1.0
     changed = f"{100 * (1 - figures.rr.value):.0f} % of verdicts change"
     return ("WARN" if interval and interval[1] < CHANGED * kept else "PASS"), changed
 

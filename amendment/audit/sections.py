@@ -168,7 +168,8 @@ def _judge_rows(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
         yield from _against_majority(name, "label", judge.label, is_short=is_short)
         if judge.length_baseline:
             side, right = by_length(judge.length_baseline)
-            rule, counted = f"the {side} answer is right", ("majority", "label", TIES["no_ties"], "left out")
+            rule = f"the {side} answer is right"
+            counted = ("majority", "label", TIES["no_ties"], "left out")
             yield name, rule, *counted, right.n, percent(right), NOTHING, NOTHING
     if is_short and judge.one_call and judge.counts_orders_apart:
         yield from _against_majority(name, "each call", judge.one_call, is_short=True)
@@ -365,7 +366,8 @@ def _counts(certificate: Certificate) -> Iterator[Part]:
         yield f"such groups of votes that contradict themselves: {counts.conflicting_votes}"
     people = [rater for rater in counts.raters if rater.kind in LABELLERS]
     if len(people) > MOST_LISTED:
-        votes, seen = sum(rater.votes for rater in people), [rater.items for rater in people]
+        votes = sum(rater.votes for rater in people)
+        seen = [rater.items for rater in people]
         yield f"{len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
     rows = (
         (
@@ -411,7 +413,8 @@ def probe_sections(report: Sequence[Probed]) -> list[Section]:
     edits: list[tuple[str, ...]] = []
     attacks: list[tuple[str, ...]] = []
     for probed in report:
-        row, figures = (probed.judge, probed.probe, probed.outcome), probed.figures
+        row = (probed.judge, probed.probe, probed.outcome)
+        figures = probed.figures
         if isinstance(figures, EditFigures):
             rates = (alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr))
             p = probed.corrected.adjusted if probed.corrected else math.nan

@@ -132,7 +132,8 @@ def _number(value: str, number: Mapping[str, float]) -> float | None:
 
 def label_certificate(inputs: SingleLabels, asked: Requirements | None = None) -> tuple[dict[str, Any], list[str]]:
     """Return the content of certificate.json and the lines of certificate.md."""
-    people, judges = _by_item(inputs, is_person=True), _by_item(inputs, is_person=False)
+    people = _by_item(inputs, is_person=True)
+    judges = _by_item(inputs, is_person=False)
     names = list(dict.fromkeys(label.rater for label in inputs.labels if not label.is_person))
     persons = list(dict.fromkeys(label.rater for label in inputs.labels if label.is_person))
     asked = asked or Requirements()
@@ -192,7 +193,8 @@ def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled,
     equal = [mean(label == other for other in people[item].values()) for item, label in own.items()]
     higher = [] if scale == "nominal" else [own[item] - mean(people[item].values()) for item in own]
     labels = [label for label in inputs.labels if label.rater == name and not label.is_person]
-    columns, is_ordered = _columns(inputs, given, people), scale != "nominal"
+    columns = _columns(inputs, given, people)
+    is_ordered = scale != "nominal"
     figures = alphas_with_people(*columns, is_ordered=is_ordered)
     with_one = alpha_with_person(*columns, is_ordered=is_ordered)
     report = JudgeLabels(

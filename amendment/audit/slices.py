@@ -50,7 +50,8 @@ def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[
     how many values have no slice."""
     parts: list[Slice] = []
     left: dict[str, int] = {}
-    everything, votes = np.ones(len(data.items), np.bool_), data.votes
+    everything = np.ones(len(data.items), np.bool_)
+    votes = data.votes
     general = np.array([rater.is_person for rater in data.raters])[votes.rater] & (votes.principle < 0)
     for by, names, count in _sorts(data):
         most = np.argsort(-count, kind="stable")[:MOST]
@@ -76,7 +77,8 @@ def slices(data: AuditData, draws: Resampling) -> tuple[tuple[Slice, ...], dict[
 
 def _sorts(data: AuditData) -> Iterator[tuple[By, Sequence[str], Codes]]:
     """Yield the columns to slice by, with their values and the number of items of each."""
-    known, items = data.votes.where(data.votes.principle >= 0), len(data.items)
+    known = data.votes.where(data.votes.principle >= 0)
+    items = len(data.items)
     pairs = np.unique(known.principle * items + known.item)
     yield "principle", data.principles, np.bincount(pairs // items, minlength=len(data.principles))
     yield "category", data.categories, np.bincount(data.category[data.category >= 0], minlength=len(data.categories))
@@ -90,7 +92,8 @@ def _slice(data: AuditData, part: tuple[By, str], judge: Rater, rows: Verdicts, 
     compared = rows.readable & ((majority != NONE) if data.persons else True)
     if not compared.any():
         return None
-    items, by_rule = np.unique(rows.item[compared]).size, agreement(data, rows.item, rows.value, majority, draws)
+    items = np.unique(rows.item[compared]).size
+    by_rule = agreement(data, rows.item, rows.value, majority, draws)
     same, order_kappa = consistency(data, rows, draws)
     return Slice(
         by=part[0],

@@ -138,7 +138,8 @@ def _described(path: Path, people: Sequence[str]) -> list[DescribedFile]:
     shape = recognise(table.columns, "verdicts")
     layout = lay_out(shape, table.rows, table.columns, "verdicts") if shape else None
     if layout is None:
-        entries, why = guessed_entries(table, people), "the columns are not a known layout for verdicts"
+        entries = guessed_entries(table, people)
+        why = "the columns are not a known layout for verdicts"
     elif shape == "rows" and (why := _doubt(layout)):
         known = {name: name for name in layout.columns.model_dump(exclude_none=True)}
         entries = guessed_entries(table, people, known)

@@ -115,21 +115,25 @@ def _by_judge(
     number, name = judge
     first, second, longer_by = data.model_a[item], data.model_b[item], data.length_difference[item]
     counts = np.bincount(np.concatenate([first, second]), minlength=len(data.models))
-    systems, common = np.flatnonzero(counts), np.flatnonzero(counts == item.size)
+    systems = np.flatnonzero(counts)
+    common = np.flatnonzero(counts == item.size)
     is_shared = 2 * item.size >= FEWEST_SYSTEMS * np.unique(data.prompt[item]).size
     opponent, fitted = None, None
     if common.size == 1 and systems.size > FEWEST_SYSTEMS and is_shared:
         opponent, systems = data.models[common[0]], systems[systems != common[0]]
         is_a = second == common[0]
-        wins, longer = np.where(is_a, p, 1 - p), np.where(is_a, longer_by, -longer_by)
+        wins = np.where(is_a, p, 1 - p)
+        longer = np.where(is_a, longer_by, -longer_by)
         fitted = length_difficulty(wins, longer, np.where(is_a, first, second), data.prompt[item])
     many = systems[counts[systems] >= FEWEST_ITEMS]
     listed = np.sort(many[np.argsort(-counts[many], kind="stable")][:MOST])
     given = data.votes.of(number).p
     is_soft = bool((~np.isin(given[~np.isnan(given)], (0, 0.5, 1))).any())
-    rates_of_systems, for_a = [], np.where(data.majority[item] == NONE, np.nan, 1 - data.majority[item] / 2)
+    rates_of_systems = []
+    for_a = np.where(data.majority[item] == NONE, np.nan, 1 - data.majority[item] / 2)
     for system in listed.tolist():
-        own, is_a = (first == system) | (second == system), first == system
+        own = (first == system) | (second == system)
+        is_a = first == system
         voted = own & ~np.isnan(for_a)
         by_people = np.where(is_a, for_a, 1 - for_a)[voted]
         people = share(by_people, data.prompts(item[voted]), draws.level) if voted.any() else None

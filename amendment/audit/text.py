@@ -226,7 +226,8 @@ def _on_position(position: Position) -> str:
     if position.pairs < FEWEST_ITEMS:
         return _on_one_order(position)
     same = f"the same verdict in both orders on {percent(position.consistency)} of {position.pairs} items"
-    rate, consistent = bounds(position.rate), bounds(position.consistency)
+    rate = bounds(position.rate)
+    consistent = bounds(position.consistency)
     if rate and abs(position.index.value) > 0.5 and not rate[0] <= 0 <= rate[1]:
         won, side = (position.primacy, "first") if rate[1] < 0 else (position.recency, "second")
         unless = ", if its orders are read correctly: check coordinates and orders" if position.mostly_turns else ""

@@ -223,7 +223,8 @@ class AuditData:
 
     def read_in_both(self, calls: Verdicts) -> tuple[Codes, Codes, Codes]:
         """Return one rater's items, the verdict with A shown first, the verdict with B shown first."""
-        first, second = self.by_item(calls, 0), self.by_item(calls, 1)
+        first = self.by_item(calls, 0)
+        second = self.by_item(calls, 1)
         items = np.flatnonzero((first < INVALID) & (second < INVALID))
         return items, first[items], second[items]
 
@@ -300,7 +301,8 @@ def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
     readable = value < INVALID
     count = np.bincount(group[readable], minlength=unique.size)
     mean = np.bincount(group[readable], p[readable], unique.size) / np.maximum(count, 1)
-    least, most = np.full(unique.size, B), np.full(unique.size, A)
+    least = np.full(unique.size, B)
+    most = np.full(unique.size, A)
     np.minimum.at(least, group[readable], value[readable])
     np.maximum.at(most, group[readable], value[readable])
     leaning = np.where(mean > 0.5 + HALF, A, np.where(mean < 0.5 - HALF, B, TIE))

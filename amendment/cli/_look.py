@@ -95,7 +95,8 @@ def show(  # noqa: PLR0917 - typer makes options of them
         for story in stories:
             typer.echo(json.dumps(story.to_json(), allow_nan=False))
     elif stories and (prompts or random):
-        total, has_dataset = reader.own_prompts, "dataset" in reader.done
+        total = reader.own_prompts
+        has_dataset = "dataset" in reader.done
         for number, story in enumerate(stories):
             _print([*([""] if number else []), *story_lines(story, total=total, has_dataset=has_dataset)])
     else:

@@ -123,7 +123,8 @@ def _planned(files: Sequence[Path], overrides: Sequence[str], looks: int | None)
         raise ConfigError(f"audit --plan: found {files[0]}, expected a run file (.yaml), or none")
     for file in files:
         loaded = load_run_file(file, overrides)
-        judges, asked = count_judges(loaded.config, loaded.base), find_requirements(loaded.config)
+        judges = count_judges(loaded.config, loaded.base)
+        asked = find_requirements(loaded.config)
     return plan_lines(judges, asked._replace(looks=looks or asked.looks))
 
 

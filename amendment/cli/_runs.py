@@ -304,7 +304,8 @@ def _opened(place: Path) -> Reader:
 
 
 def _call(reader: Reader, request: str) -> dict[str, str | None]:
-    body, reply = reader.body(request), reader.find(request)
+    body = reader.body(request)
+    reply = reader.find(request)
     if body is None:
         raise LedgerError(
             f"{reader.path}: found no request {plain(request)}; the records have the ids under origin, request"

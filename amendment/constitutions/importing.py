@@ -224,7 +224,8 @@ def _talks(name: str, value: Any, gathered: _Gathered) -> None:
             part, _, rest = rest.partition(f"\n\n{step}:")
             parts.append(part.strip())
         talk, critique_request, critique, revision_request = parts
-        turns, revision = _turns(talk), rest.strip().removesuffix("Human:").strip()
+        turns = _turns(talk)
+        revision = rest.strip().removesuffix("Human:").strip()
         if len(turns) < 2 or len(turns) % 2 or not all((*parts, revision)):
             expected = f"expected 'Human:' and 'Assistant:' by turns, then {', '.join(_STEPS)}, each with a text"
             raise DataError([Problem(f"{name}: [{index}]", f"found no worked critique; {expected}")])

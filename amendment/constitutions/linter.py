@@ -168,7 +168,8 @@ def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
 
 
 def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Iterator[_Remark]:
-    scope, loc = principle.applies_when, ("principles", index, "applies_when")
+    scope = principle.applies_when
+    loc = ("principles", index, "applies_when")
     if scope is None:
         return
     if not scope.categories and not scope.tags:
@@ -223,7 +224,8 @@ def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remar
     for index, shot in enumerate(shots.compare):
         if shot.a == shot.b:
             yield _Remark("error", ("few_shot", "compare", index), "`a` and `b` are the same text")
-    count, firsts = len(shots.compare), sum(shot.answer == "A" for shot in shots.compare)
+    count = len(shots.compare)
+    firsts = sum(shot.answer == "A" for shot in shots.compare)
     if abs(2 * firsts - count) > 1:
         message = (
             f"{firsts} of {count} examples have the answer A: a judge learns the position from them; swap the answers "

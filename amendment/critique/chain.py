@@ -121,7 +121,8 @@ async def run_chain(
 def _principles(trail: _Trail) -> list[DrawnPrinciple]:
     prompt = trail.prompt
     pool = pool_for(trail.constitutions, "revise", prompt, who="critique")
-    scheme, key = trail.settings.principles.sampling, ["revise", trail.seed, prompt.id]
+    scheme = trail.settings.principles.sampling
+    key = ["revise", trail.seed, prompt.id]
     return [draw_principles(pool, 1, scheme=scheme, key=[*key, number])[0] for number in range(trail.settings.rounds)]
 
 

@@ -173,7 +173,8 @@ def one_sided_ngrams(source: str, prompts: Iterable[PromptAnswers]) -> list[OneS
     listed: list[OneSided] = []
     for gram in tested:
         chosen, rejected, both = counts[gram]
-        here, other_alone = max(chosen, rejected), min(chosen, rejected)
+        here = max(chosen, rejected)
+        other_alone = min(chosen, rejected)
         other = other_alone + both
         if other > OTHER_SIDE * (here + other):
             continue

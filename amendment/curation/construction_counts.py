@@ -47,7 +47,8 @@ class Tries:
     def result(self, max_tokens: Mapping[str, int | None]) -> Result:
         """Return how many tries became pairs and why the others did not, together and by what they were drawn by;
         `max_tokens` is the limit of each model of the run file."""
-        losses, pairs = sum(self._losses.values(), Counter[str]()), self._pairs.total()
+        losses = sum(self._losses.values(), Counter[str]())
+        pairs = self._pairs.total()
         funnel = Funnel(
             what="constructed pairs",
             came_in=pairs + losses.total(),
@@ -94,7 +95,8 @@ class Tries:
                 judged[judge][name] = count
         for judge, by_name in judged.items():
             if judge != CHECK:
-                number, names = sum(by_name.values()), ", ".join(map(plain, by_name))
+                number = sum(by_name.values())
+                names = ", ".join(map(plain, by_name))
                 wrote = ", whose model wrote both answers" if judge in self._own else ""
                 verb = f"pair{'s' * (number != 1)} by {names} {'have' if number != 1 else 'has'}"
                 yield f"{number:,} constructed {verb} no check: the judge {plain(judge)} decided{wrote}"

@@ -66,7 +66,8 @@ async def confirm(
     If the principle has a check, only the check decides: the chosen answer passes it, and the rejected one does not. A
     rejected answer that was cut off counts if it had failed the check already, so that no continuation could pass.
     """
-    principle, texts = drawn.principle, [last_text(answer.messages) for answer in (chosen, rejected)]
+    principle = drawn.principle
+    texts = [last_text(answer.messages) for answer in (chosen, rejected)]
     for text, rule in zip(texts, (principle.rule, principle.opposite or ""), strict=True):
         if copied_from(text, prompt=last_text(prompt.messages), instructions=rule):
             return "an answer copies its question"

@@ -215,7 +215,8 @@ def _draw(
     n_words = min(_total(texts) for texts in as_words.values())
     n_characters = min(_total(texts) for texts in samples.values())
     target = [words(source[key]) for key in sorted(keys.held_out)]
-    tail, vocabulary = tail_words(target), {word for text in target for word in text}
+    tail = tail_words(target)
+    vocabulary = {word for text in target for word in text}
     figures = {}
     for name, texts in samples.items():
         cut = _cut(as_words[name], n_words)

@@ -153,7 +153,8 @@ class Cleaning:
 
     def funnel(self, before: Mapping[str, int]) -> Funnel:
         """Return what became of the pairs; `before` is what the stage itself had left out of them, by reason."""
-        came_in, remained = self._in + sum(before.values()), self._in - len(self._dropped)
+        came_in = self._in + sum(before.values())
+        remained = self._in - len(self._dropped)
         return Funnel(what="pairs", came_in=came_in, left_out={**before, **self.left_out}, remained=remained)
 
     def finish(self, workspace: Workspace, stage: str) -> Cleaned:

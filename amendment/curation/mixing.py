@@ -139,7 +139,8 @@ def _above_floors(sizes: Mapping[str, int], floors: Mapping[str, float]) -> dict
         total -= 1
         needed = {name: ceil(total * share) for name, share in exact.items()}
     room = {name: size - needed.get(name, 0) for name, size in sizes.items()}
-    left, all_room = total - sum(needed.values()), sum(room.values())
+    left = total - sum(needed.values())
+    all_room = sum(room.values())
     weights = {name: Fraction(size, all_room) for name, size in room.items()} if all_room else {}
     further = _by_largest_remainder(left, weights)
     return {name: needed.get(name, 0) + further.get(name, 0) for name in sizes}

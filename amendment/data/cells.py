@@ -247,7 +247,8 @@ def part(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Parted | N
 
 def alternating(questions: Any, answers: Any) -> Turns | None:
     """Interleave lists of questions and of answers, or their JSON texts, to the turns of one conversation."""
-    asked, answered = _texts_in(questions), _texts_in(answers)
+    asked = _texts_in(questions)
+    answered = _texts_in(answers)
     if asked is None or answered is None or len(asked) != len(answered):
         return None
     return [

@@ -221,7 +221,8 @@ def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> boo
 def _facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> dict[str, tuple[str, str]]:
     """Yield a row's own statements about its item, with their columns; sides are the comparison's. Prompts are compared
     between equal columns, and writers where their answers differ."""
-    columns, content = reading.columns, reading.content or item.content
+    columns = reading.columns
+    content = reading.content or item.content
     models = [(reading.models[0], columns.model_a), (reading.models[1], columns.model_b)]
     model_a, model_b = reversed(models) if turned else models
     prompt = " + ".join(columns.prompt or ())
@@ -291,7 +292,8 @@ def _without_texts(gathered: Gathered, joined: Joined) -> list[Problem]:
             lost.setdefault(id(reading.source), []).append(reading)
     problems = []
     for readings in lost.values():
-        first, keys = readings[0], list(dict.fromkeys(reading.key for reading in readings))
+        first = readings[0]
+        keys = list(dict.fromkeys(reading.key for reading in readings))
         names = ", ".join(map(_shown, keys[:5])) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         message = (
             f"items {names} are in no file with texts, where names look like {_shown(named[0])}; choose "

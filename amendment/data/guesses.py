@@ -137,7 +137,8 @@ class _Guess:
         if wanted == "prompts":
             yield f"column: {scalar(prompt)}"
         elif wanted == "candidates":
-            answer, model = self._only("answer") or OPEN, self._only("model")
+            answer = self._only("answer") or OPEN
+            model = self._only("model")
             yield from _block("columns", {"prompt": prompt, "candidate": answer, "model": model})
         elif chosen and rejected and not self.verdict:
             decided = {"prompt": prompt, "chosen": chosen, "rejected": rejected, "category": category}

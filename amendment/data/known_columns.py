@@ -302,7 +302,8 @@ def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[s
         prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
         if not prompt or not a or not b:
             return Parts(list(rows), CandidateColumns())  # whose absent columns are then named
-        questions, sides = prompt, ((a, "model_a"), (b, "model_b"))
+        questions = prompt
+        sides = ((a, "model_a"), (b, "model_b"))
         answers = [
             (row, name, row.values.get(name), row.values.get(model)) for row in laid.rows for name, model in sides
         ]
@@ -400,7 +401,8 @@ def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
 
 def _compare_scores(values: Mapping[str, Any]) -> str:
     """Decide by the scores of chosen and rejected; without scores chosen wins."""
-    chosen, rejected = parse_number(values.get("score_chosen")), parse_number(values.get("score_rejected"))
+    chosen = parse_number(values.get("score_chosen"))
+    rejected = parse_number(values.get("score_rejected"))
     return "a" if chosen is None or rejected is None else _better(chosen, rejected)
 
 

@@ -268,7 +268,8 @@ class Outgoing:
         """Return a text that this toolkit wrote around the rows, such as a card or a manifest, without addresses and
         paths of this machine that remain in it."""
         for spec in self._configuration["models"].values():
-            url, model = spec.get("base_url"), spec.get("model") or ""
+            url = spec.get("base_url")
+            model = spec.get("model") or ""
             places = {model: portable(model)} if portable(model) != model else {}
             if url and is_private(url):
                 places |= {url: f"http://{PRIVATE}", url.split("://", 1)[-1]: PRIVATE, urlsplit(url).netloc: PRIVATE}

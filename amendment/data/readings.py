@@ -129,7 +129,8 @@ _NUMBER = re.compile(r":? (?:row|line|comparison) \d+(?:: .*)?$")
 def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
     """Report each column that was named and that no row has."""
     absent = [column for column in dict.fromkeys(wanted) if column is not None and column not in columns]
-    shown, file = ", ".join(list(columns)[:12]) or "none", _NUMBER.sub("", rows[0].place)
+    shown = ", ".join(list(columns)[:12]) or "none"
+    file = _NUMBER.sub("", rows[0].place)
     return [
         Problem(
             f"{file}: {column}",
@@ -243,7 +244,8 @@ def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: 
     patterns = (source.people or ()) if isinstance(source, VerdictFile) else ()
     for pattern in patterns:
         if not any(fnmatchcase(rater, pattern) for rater in reader.raters):
-            near, raters = did_you_mean(pattern, reader.raters), ", ".join(reader.raters[:8])
+            near = did_you_mean(pattern, reader.raters)
+            raters = ", ".join(reader.raters[:8])
             yield Problem(place, f"no rater fits {pattern!r} under people{near}; there are {raters}")
 
 
@@ -257,7 +259,8 @@ def _reading(
     weight: str | None,
 ) -> Reading:
     values, columns = row.values, layout.columns
-    ballots, prompt = reader.read(row, problems), _prompt(values, columns)
+    ballots = reader.read(row, problems)
+    prompt = _prompt(values, columns)
     key = join_words(values, columns.item) if columns.item else ""
     if columns.item and not key:
         problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
@@ -288,7 +291,8 @@ def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
 
 def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
     """Hash the texts, a single answer twice; None if no columns hold texts, or both answers are absent."""
-    first, second = columns.a or columns.answer, columns.b or columns.answer
+    first = columns.a or columns.answer
+    second = columns.b or columns.answer
     if first is None or second is None:
         return None
     a, b = values[first], values[second]

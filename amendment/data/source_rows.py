@@ -157,7 +157,8 @@ def _opened(source: Source, base: Path, *, glimpse: bool) -> tuple[SourceRows, I
         place = fact_name(source)
         rows, revision = stream_dataset(source, base, limit=limit)
     try:
-        content, encoding = _content(source, base), _encoding(source, base)
+        content = _content(source, base)
+        encoding = _encoding(source, base)
     except OSError:  # the reader of the rows says what is wrong
         content = encoding = None
     facts = FileFacts(fact_name(source), 0, content, revision, source.license, encoding)
@@ -300,7 +301,8 @@ def _quiet() -> Iterator[None]:
     """Silence the progress bars and log lines of `datasets`."""
     import datasets
 
-    level, had_bars = datasets.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    level = datasets.logging.get_verbosity()
+    had_bars = datasets.are_progress_bars_disabled()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     datasets.disable_progress_bars()
     try:
@@ -316,7 +318,8 @@ def _advice(fault: Exception, source: Source) -> str:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors
 
-    text, kind = plain(" ".join(str(fault).split()), longest=300), type(fault).__name__
+    text = plain(" ".join(str(fault).split()), longest=300)
+    kind = type(fault).__name__
     absent = isinstance(fault, errors.RepositoryNotFoundError | DatasetNotFoundError)
     unreachable = _is_out_of_reach(fault)
     is_value = isinstance(fault, ValueError)

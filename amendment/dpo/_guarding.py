@@ -153,7 +153,8 @@ class GuardWatcher(TrainerCallback, ExportableState):
     def _undisturbed(self, model: Any) -> Iterator[None]:
         """The model without dropout, in the training's own precision; all random generators and its mode are given back
         as they were."""
-        states, was_training = (random.getstate(), np.random.get_state()), model.training
+        states = (random.getstate(), np.random.get_state())
+        was_training = model.training
         model.eval()
         try:
             with (
@@ -254,7 +255,8 @@ def _questions(bench: Workbench, guards: Guards) -> list[tuple[Row, list[int]]]:
     rows = [dict(row) for row in guards.prompts]
     asked = []
     for number, row in enumerate(rows):
-        place, prompt = f"guards: prompt {number}", row.get("prompt")
+        place = f"guards: prompt {number}"
+        prompt = row.get("prompt")
         if not (isinstance(prompt, list | tuple) and prompt and all(isinstance(m, Mapping) for m in prompt)):
             shown = "no prompt" if prompt is None else "text" if isinstance(prompt, str) else f"{prompt!r:.60}"
             wanted = 'a list of messages, such as [{"role": "user", "content": "..."}]'

@@ -110,7 +110,8 @@ def dpo_trainer(
     terms = {settings.loss: 1.0, **({"sft": settings.sft_weight} if settings.sft_weight else {})}
     kinds = {"loss_type": [*terms], "loss_weights": [*terms.values()], **smoothing}
     own = {"beta": settings.beta, "precompute_ref_log_probs": True, **kinds}
-    args, lengths = bench.configure(DPOConfig, **own), [pair.longest for pair in pairs]
+    args = bench.configure(DPOConfig, **own)
+    lengths = [pair.longest for pair in pairs]
     rows = bench.seen(lengths, args)
     model = placed(load_causal(reference, revision=bench.revision))
     logps = _pair_logps(model, bench.tokenizer, [pairs[row] for row in rows])

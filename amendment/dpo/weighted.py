@@ -67,7 +67,8 @@ class WeightedDPOTrainer(SoftPairs, DPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         p_B, weight_B = own_columns(inputs)
-        seen, was_precomputed = dict[str, Any](), self.precompute_ref_logps
+        seen = dict[str, Any]()
+        was_precomputed = self.precompute_ref_logps
         if not was_precomputed:
             reference = self.compute_ref_log_probs(self.ref_model or self.model, inputs)
             inputs["ref_chosen_logps"], inputs["ref_rejected_logps"] = reference

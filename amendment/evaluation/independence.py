@@ -57,7 +57,8 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
     prefers is in no label."""
     judging = config.part(JudgingConfig)
     judges = [entry.model for entry in judging.every_judge] if judging and decides else []
-    critique, sources = config.part(CritiqueConfig), config.parts(ModelSource)
+    critique = config.part(CritiqueConfig)
+    sources = config.parts(ModelSource)
     writers = [*([critique.model] if critique else []), *(source.model for source in sources)]
     warnings = []
     if judging and judging.judge_labelled and not (config.pairs or config.verdicts or config.parts(ConstructConfig)):
@@ -79,7 +80,8 @@ def kinship_warnings(config: RunSettings, *, decides: bool = True) -> list[str]:
 def _relation(config: RunSettings, first: str, second: str) -> str | None:
     """Return how the models behind two short names are related, such as "are the same model"; None where they are
     not."""
-    one, other = _find_model(config, first), _find_model(config, second)
+    one = _find_model(config, first)
+    other = _find_model(config, second)
     if not (one and other and are_related(one, other)):
         return None
     return "are the same model" if one == other else f"are both of the family {find_family(one)}"

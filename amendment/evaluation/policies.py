@@ -123,12 +123,15 @@ def win_rates(answers: Answers, matchups: Iterable[Matchup], compared: Sequence[
     lengths = {answer.id: len(last_text(answer.messages)) for answer in drawn}
     figures, warnings = list[Figure](), list[str]()
     for matchup in matchups:
-        draws, read = _match_draws(answers, matchup), [row for row in compared if row.matchup == matchup]
+        draws = _match_draws(answers, matchup)
+        read = [row for row in compared if row.matchup == matchup]
         refused = sum("refused" in (ours.ending.outcome, theirs.ending.outcome) for ours, theirs in draws)
         answered = sum(ours.answer is not None and theirs.answer is not None for ours, theirs in draws)
         equal = sum(row.answer == row.other for row in read)
-        p, prompts = [row.p for row in read], [row.prompt_id for row in read]
-        ours, theirs = [lengths[row.answer] for row in read], [lengths[row.other] for row in read]
+        p = [row.p for row in read]
+        prompts = [row.prompt_id for row in read]
+        ours = [lengths[row.answer] for row in read]
+        theirs = [lengths[row.other] for row in read]
         even = length_controlled(p, ours, theirs, prompts)
         counts: dict[str, int | float] = {
             "draws": len(draws),
@@ -209,7 +212,8 @@ def _rates(name: str, truth: str, reads: Mapping[str, Mapping[Asked, _YesShare]]
         name, {policy: {asked: row.share for asked, row in rows.items()} for policy, rows in reads.items()}, of=of
     )
     for policy, rows in reads.items():
-        about, truths = {**of, "policy": policy}, [row.truly for row in rows.values() if row.truly is not None]
+        about = {**of, "policy": policy}
+        truths = [row.truly for row in rows.values() if row.truly is not None]
         yield Figure(name="unread_verdicts", value=sum(row.share is None for row in rows.values()), of=about)
         if truths:
             yield Figure(name=truth, value=sum(truths) / len(truths), unit="share", of=about)
@@ -245,7 +249,8 @@ def check_violations(context: Context, entry: JudgeEntry, answers: Answers) -> t
     shares = _ask_checks(context, "checking principles", entry, (check for *_, check in asked))
     rows = []
     for policy, draw, principle_id, check in asked:
-        prompt, text = last_text(draw.prompt.messages), last_text(check.answer.messages)
+        prompt = last_text(draw.prompt.messages)
+        text = last_text(check.answer.messages)
         row = PolicyCheck(
             policy=policy,
             prompt_id=draw.prompt.id,
@@ -305,7 +310,8 @@ def find_refusals(
         for drawn in of_policy
         if drawn.draw.prompt.id in harmless.ids
     ]
-    by, shares = Result(notes=("refusals are recognised by how answers begin",)), None
+    by = Result(notes=("refusals are recognised by how answers begin",))
+    shares = None
     if part.judge:
         by = judged_by("refusals", independence(context.config, part.judge, context.base))
         checks = [_Check(drawn.draw.prompt, drawn.answer) for _, drawn in asked if drawn.answer]
@@ -317,12 +323,14 @@ def find_refusals(
         if drawn.ending.outcome == "refused":
             update = {"refused": 1.0, "decided_by": "provider"}
         elif drawn.answer:
-            prompt, text = last_text(drawn.draw.prompt.messages), last_text(drawn.answer.messages)
+            prompt = last_text(drawn.draw.prompt.messages)
+            text = last_text(drawn.answer.messages)
             phrase = refusal_phrase(text)
             refused: float | None = float(phrase is not None)
             decided_by = "phrase"
             if shares is not None:
-                refused, decided_by = shares[drawn.answer.id, None], "judge"
+                refused = shares[drawn.answer.id, None]
+                decided_by = "judge"
             update = {"refused": refused, "decided_by": None if refused is None else decided_by, "phrase": phrase}
             update["evades"] = evades(prompt, text) if knows(prompt) else None
         rows.append(row.model_copy(update=update))

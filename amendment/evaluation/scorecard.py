@@ -209,7 +209,8 @@ async def _cross_entropy(scorer: Model, row: Answered) -> float:
         raise
     except ProviderError:
         return math.nan
-    logprob, tokens = asked.reply.scored_logprob, asked.reply.scored_tokens
+    logprob = asked.reply.scored_logprob
+    tokens = asked.reply.scored_tokens
     return -logprob / tokens if logprob is not None and tokens else math.nan
 
 

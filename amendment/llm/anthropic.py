@@ -70,7 +70,8 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
     """
     if request.choices:
         raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
-    sampling, schema = request.sampling, request.answer_schema
+    sampling = request.sampling
+    schema = request.answer_schema
     thinking: Block | None = {"type": "adaptive", "display": "summarized"} if sampling.effort else None
     system = "\n\n".join(last_text((message,)) for message in request.messages if message.role in _SYSTEM)
     output = {"effort": sampling.effort, "format": schema and {"type": "json_schema", "schema": schema}}
@@ -119,7 +120,8 @@ def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
         return
     yield from parts
     for call in message.tool_calls or ():
-        name, arguments = call.function.get("name"), read_arguments(call.function.get("arguments"))
+        name = call.function.get("name")
+        arguments = read_arguments(call.function.get("arguments"))
         yield without_none({"type": "tool_use", "id": call.id, "name": name, "input": arguments})
 
 

@@ -244,7 +244,8 @@ class OpenAIBatches(BatchService):
 
     async def upload(self, name: str, content: bytes) -> str:
         """Upload a file of requests, and return the vendor's name for it."""
-        headers, files = {"Content-Type": "multipart/form-data"}, {"file": (name, content, "application/jsonl")}
+        headers = {"Content-Type": "multipart/form-data"}
+        files = {"file": (name, content, "application/jsonl")}
         return await self.create("/files", body={"purpose": "batch"}, files=files, headers=headers)
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
@@ -286,7 +287,8 @@ class OpenAIBatches(BatchService):
 
     def _outcome(self, line: dict[str, Any]) -> LineOutcome:
         custom_id = str(line.get("custom_id"))
-        response, error = line.get("response"), line.get("error")
+        response = line.get("response")
+        error = line.get("error")
         if isinstance(response, dict) and response.get("body") is not None:
             status = response.get("status_code")
             if isinstance(status, int) and 200 <= status < 300:

@@ -96,7 +96,8 @@ def _sample(
     work: BatchSettings,
 ) -> Iterator[tuple[int, Sampled]]:
     """Yield the answers of one batch. Those that have ended leave it."""
-    reader, ends = _reader(model, tokenizer, work._replace(rows=len(prompts))), end_tokens(model, tokenizer)
+    reader = _reader(model, tokenizer, work._replace(rows=len(prompts)))
+    ends = end_tokens(model, tokenizer)
     width = max(map(len, prompts))
     mask_BT = torch.zeros((len(prompts), width + drawing.max_tokens), dtype=torch.long, device=model.device)
     logits: dict[int, Tensor] = {}
@@ -111,7 +112,8 @@ def _sample(
             cache, ids_BT = batch.cache, batch.ids_BT
     logits_BV = torch.stack([logits[place] for place in range(len(prompts))])
     uniforms_BN = _uniforms(seeds, drawing.max_tokens).to(model.device)
-    places, answers = list(range(len(prompts))), [list[int]() for _ in prompts]
+    places = list(range(len(prompts)))
+    answers = [list[int]() for _ in prompts]
     is_open = dict.fromkeys(places, True)
     for step in range(drawing.max_tokens):
         token_B = draw_tokens(logits_BV, uniforms_BN[places, step], drawing)
@@ -133,7 +135,8 @@ def _sample(
         if cache is None and ids_BT is not None:  # a model without a cache reads everything again
             read_BT = ids_BT = torch.cat([ids_BT, read_BT], dim=1)
         out = reader.forward(read_BT, mask_BT[:, :width], cache)
-        cache, logits_BV = getattr(out, "past_key_values", None), out.logits[:, -1]
+        cache = getattr(out, "past_key_values", None)
+        logits_BV = out.logits[:, -1]
     for place in is_open:
         yield place, Sampled(answers[place], is_cut=True)
 

@@ -275,8 +275,9 @@ def unreadable(path: Path, fault: BaseException | str) -> LedgerError:
         return LedgerError(full_disk(path.parent))
     return LedgerError(
         f"{path}: damaged, or not a ledger of amendment ({plain(str(fault), longest=500)}). Save what SQLite's "
-        f"own program can read (sqlite3 {path} .recover | sqlite3 saved.sqlite) and put that in its place; or move the "
-        "ledger and its -wal file away, and the next run starts a new one."
+        f"own program can read (sqlite3 {path} .recover | sqlite3 saved.sqlite), see whether that file has replies, "
+        "and put it in the place of this one, which you keep; or move the ledger, its -wal file and spending.json "
+        "away, and the next run makes and pays for all calls again."
     )
 
 

@@ -222,7 +222,8 @@ class Endpoint:
 
     def _named(self) -> float | None:
         """Return the calls a second that the limits in the headers of replies allow; None if they do not say."""
-        read, written = self._usage.input_tokens, self._usage.output_tokens
+        read = self._usage.input_tokens
+        written = self._usage.output_tokens
         units = {"requests": 1, "tokens": read + written, "input-tokens": read, "output-tokens": written}
         rates = [refill.rate / max(1, units[kind]) for kind, refill in self._refills.items() if refill.rate]
         return min(rates, default=None)

@@ -287,7 +287,8 @@ class LocalModel:
         """Yield the position of each request, all being of one kind, and the arguments of `write_plain` for its reply
         without the prompt's tokens and the model's name, as replies come. `check` ends the work between tokens by
         raising."""
-        prompts, kind = [row.prompt for row in encoded], _classify(requests[0])
+        prompts = [row.prompt for row in encoded]
+        kind = _classify(requests[0])
         work = BatchSettings(rows, self._shared[kind.task], check)
         if kind.task == "score":
             answers = [row.answer for row in encoded]

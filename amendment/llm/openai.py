@@ -73,7 +73,8 @@ def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
 
 def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
     """Return the body of a chat completion call. Absent settings are not sent."""
-    sampling, schema = request.sampling, request.answer_schema
+    sampling = request.sampling
+    schema = request.answer_schema
     beginning = request.prefill if request.scored is None else (request.prefill or "") + request.scored
     turns = [_chat_message(message) for message in request.messages]
     return without_none(

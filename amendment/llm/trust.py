@@ -135,7 +135,8 @@ class Trust:
         """Raise ConfigError unless this variable may go to this URL. Asks at most once, and remembers the answer."""
         if problem := key_problem(variable, base_url):
             raise ConfigError(problem)
-        parts, services = urlsplit(base_url), _services(variable)
+        parts = urlsplit(base_url)
+        services = _services(variable)
         is_home = services and all(belongs(base_url, SERVICES[service]) for service in services)
         if _is_loopback(base_url) or (is_home and parts.port in (None, 443)):
             return

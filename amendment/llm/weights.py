@@ -49,6 +49,11 @@ def find_weights(model: str) -> str:
     return str(converted(Path(os.path.expanduser(model)))) if is_gguf(model) else model  # noqa: PTH111
 
 
+def published_name(model: str) -> str:
+    """Return the name by which others find a model: of the embedded one its id on the Hub, revision and license."""
+    return f"{ON_THE_HUB}@{COMMIT[:8]} (Apache-2.0)" if model == EMBEDDED else model
+
+
 def split_revision(model: str) -> tuple[str, str | None]:
     """Split `org/name@revision` of the Hub into name and revision; a folder or a file has no revision."""
     name, _, revision = model.partition("@")

@@ -2,7 +2,7 @@
 
 from amendment.people.calibrating import calibrate
 from amendment.people.drawing import draw_sample
-from amendment.people.report import SpotCheck, spot_check_report
+from amendment.people.report import PeopleReport, spot_check_report
 from amendment.people.samples import Label, SpotCheckSettings
 from amendment.people.serving import serve_page
 from amendment.people.store import Labels
@@ -10,7 +10,7 @@ from amendment.people.store import Labels
 __all__ = [
     "Label",
     "Labels",
-    "SpotCheck",
+    "PeopleReport",
     "SpotCheckSettings",
     "calibrate",
     "draw_sample",

@@ -49,7 +49,8 @@ class LabelledRow(NamedTuple):
 
     def is_against(self, principle: str) -> bool:
         """Return whether people prefer one answer, and both the judge and this principle of it the other."""
-        side, p = read_side(self.y), self.by_principle.get(principle)
+        side = read_side(self.y)
+        p = self.by_principle.get(principle)
         return p is not None and read_side(self.p) * side < 0 and read_side(p) * side < 0
 
 
@@ -101,7 +102,8 @@ def rule_tests(
     labels = [row.y for row in rows]
     alone = [_agreement(row.p, row.y) for row in rows]
     beside_neutral = list(map(_agreement, neutral, labels))
-    inclusion, prompts = [row.inclusion for row in rows], [row.comparison.prompt_id for row in rows]
+    inclusion = [row.inclusion for row in rows]
+    prompts = [row.comparison.prompt_id for row in rows]
     tests = {}
     for name, column in rules.items():
         with_rule = list(map(_agreement, column, labels))
@@ -112,7 +114,8 @@ def rule_tests(
         p = min(1.0, len(rules) * max(p_values))
         reason = ""
         if with_rule == beside_neutral:
-            p, reason = 1.0, "it adds nothing to a neutral question"
+            p = 1.0
+            reason = "it adds nothing to a neutral question"
         elif gains[0].value <= 0:
             reason = "agreement with people does not rise"
         elif gains[1].value <= 0:

@@ -90,8 +90,10 @@ def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", 
     refused = calibration_refused(items, method=method)
     if refused:
         raise DataError(refused)
-    p, y = np.array([item.item.p_a for item in items]), np.array([item.p_people for item in items])
-    weights, prompts = np.array([1 / item.item.inclusion for item in items]), [item.item.prompt_id for item in items]
+    p = np.array([item.item.p_a for item in items])
+    y = np.array([item.p_people for item in items])
+    weights = np.array([1 / item.item.inclusion for item in items])
+    prompts = [item.item.prompt_id for item in items]
     crossed = cross_fitted(method, p, y, weights, prompts, folds=FOLDS, seed=seed)
     before, after = (calibration_report(x, y, weights=weights, clusters=prompts, seed=seed) for x in (p, crossed))
     gain = calibration_gain(p, crossed, y, weights=weights, clusters=prompts, seed=seed)

@@ -20,15 +20,13 @@ from amendment.audit.conclusion import refused
 from amendment.audit.figures import Section
 from amendment.audit.inputs import AuditInputs
 from amendment.audit.label_mass import mass_section
-from amendment.audit.probes import ProbeAnswers, probe_report
-from amendment.audit.sections import probe_sections, sections
+from amendment.audit.sections import sections
 from amendment.audit.single import SingleLabels, label_certificate
 from amendment.audit.text import certificate_lines
-from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.data.replies import MOST_UNREAD
 from amendment.files import write_json, write_text
 from amendment.people.gate import judge_gates
-from amendment.people.report import SpotCheck, certificate_part, gate_section, spot_check_sections
+from amendment.people.report import PeopleReport, certificate_part, gate_section, people_sections
 from amendment.preference.checked import check_lines
 from amendment.statistics.intervals import json_values
 from amendment.text import cell
@@ -59,21 +57,21 @@ def write_certificate(
     seed: int,
     asked: Requirements,
     simulated: str | None,
-    probes: Sequence[ProbeAnswers] = (),
-    people: SpotCheck | None = None,
+    people: PeopleReport | None = None,
     is_guessed: bool = False,
+    parts: Mapping[str, Any] | None = None,
+    chapters: Sequence[Section] = (),
 ) -> tuple[Certificate, Audited]:
     """Audit the votes, and write both files: all tables into the one, the page of a lead into the other. `is_guessed`
-    says that nobody confirmed the patterns of replies."""
+    says that nobody confirmed the patterns of replies; `parts` and `chapters` are added to the figures."""
     guessed = _often_unread(inputs) if is_guessed else ()
     asked = asked._replace(guessed=guessed, drawn=asked.drawn or inputs.has_chances)
     certificate = audit(inputs.items, inputs.votes, models=inputs.models, seed=seed, asked=asked)
     gates = judge_gates(people, certificate) if people else ()
     certificate = replace(certificate, conclusions=refused(certificate.conclusions, gates))
-    probed, variants = probe_report(probes), variant_agreements(probes)
     files = list(dict.fromkeys(inputs.files))
-    parts = {
-        "probes": probes and probe_json(probed, variants),
+    shown = {
+        **(parts or {}),
         **(certificate_part(people, gates) if people else {}),
         "constitutions": inputs.constitutions,
         "label_mass": [row._asdict() for row in inputs.label_mass],
@@ -86,22 +84,21 @@ def write_certificate(
         "toolkit": __version__,
         "simulated": simulated,
         **_what_was_read(inputs),
-        **{name: part for name, part in parts.items() if part},
+        **{name: part for name, part in shown.items() if part},
     }
     gate = [gate_section(gates)] if people else []
-    spot_check = spot_check_sections(people) if people else []
+    said = people_sections(people) if people else []
     checks = tuple(line.removeprefix("- ") for line in check_lines(inputs.checks)) if inputs.checks else ()
     more = [
-        *spot_check[:2],
+        *said[:2],
         *([Section("Checks", checks)] if checks else []),
         *([_cost(inputs.cost)] if inputs.cost else []),
-        *probe_sections(probed),
-        *variant_sections(variants),
+        *chapters,
         *_unread(inputs),
         *_files(inputs),
     ]
     mass = [mass_section(inputs.label_mass)] if inputs.label_mass else []
-    tables = [*gate, *sections(certificate), *mass, *spot_check[2:], *more]
+    tables = [*gate, *sections(certificate), *mass, *said[2:], *more]
     document["sections"] = json_values(tables)
     names = ", ".join(cell(facts.name) for facts in files[:MOST_FILES]) + (", ..." if len(files) > MOST_FILES else "")
     lines = certificate_lines(

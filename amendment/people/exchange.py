@@ -54,6 +54,8 @@ LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
 _FEWEST_TWINS = 20
 """Items on which two people who say the same are taken for one."""
+_COMPARED = 10_000
+"""Characters of a text that are compared with the item's."""
 _KEPT = "is a name reserved for simulated people"
 _PSEUDONYM = re.compile(r"person-\d+")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -118,7 +120,8 @@ def export_labels(
 ) -> ExportedLabels:
     """Write the labels of a run's sample as they count now, as CSV or JSONL; `sealed` writes sealed ones too, which
     opens the seal. Raises ConfigError as `export_questions`, and where there is nothing to write."""
-    asked, form = open_sample(folder, sample), path.suffix.lower().removeprefix(".")
+    asked = open_sample(folder, sample)
+    form = path.suffix.lower().removeprefix(".")
     if form not in ("csv", "jsonl"):
         raise ConfigError(f"{path}: labels are written as CSV or JSONL; name it .csv or .jsonl")
     comparisons = {question.comparison_id for question in asked.questions}
@@ -419,6 +422,11 @@ def read_labels(
     return sorted((label for by_time in labels.values() for label in by_time.values()), key=lambda label: label.instant)
 
 
+def _compared(text: str) -> str:
+    """Return what of a text is compared: a spreadsheet changes white space, and cuts what is very long."""
+    return "".join(text.replace("\x00", "\ufffd").split())[:_COMPARED]
+
+
 def _label(
     cells: dict[str, Any], items: Mapping[str, ShownItem], at: str, renamed: Mapping[str, str], others: Sequence[str]
 ) -> tuple[Label | None, dict[str, str]]:
@@ -438,6 +446,12 @@ def _label(
         name = plain(str(cells.get("item", "")), longest=60)
         expected = "is the file from another run, another --stage, or an earlier sample?"
         mistakes["item"] = f"found '{name}', no item of this spot check; {expected}"
+    texts = shown_texts(item) if item else {}
+    for column in ("answer_a", "answer_b"):
+        expected = texts.get(column, "")
+        found = _compared(str(cells.get(column, expected)))
+        if item and found not in (_compared(expected), _compared(read_cell(expected))):
+            mistakes[column] = "another text than this item has here; expected the row as it was exported"
     if not cells["annotator"]:
         mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"
     principles = list(dict.fromkeys([*(rule.id for rule in item.question.principles), *others])) if item else []

@@ -35,7 +35,7 @@ from amendment.people.people_gate import (
     worst,
 )
 from amendment.people.reading import disputed, label_verdicts
-from amendment.people.report import SpotCheck, certified_part, orders_disagree, preview_lines, spot_check_report
+from amendment.people.report import PeopleReport, certified_part, orders_disagree, preview_lines, spot_check_report
 from amendment.people.samples import AskedOf, ExportedProbability, SampledItem, SpotCheckSettings, labelled_items
 from amendment.people.store import Labels
 from amendment.preference.aggregate import person_votes
@@ -51,7 +51,7 @@ Rows = Sequence[Mapping[str, Any]]
 """Pairs as trainers take them."""
 
 
-def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
+def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> PeopleReport | None:
     """Return the report of the labels in a run's folder; None if the run has not read its labels yet."""
     if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
         return None
@@ -73,7 +73,7 @@ def stored_report(workspace: Workspace, settings: SpotCheckSettings, *, seed: in
     return replace(report, notes=(*report.notes, note)) if count else report
 
 
-def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> SpotCheck | None:
+def certified_report(workspace: Workspace, part: SpotCheckSettings | None, *, seed: int) -> PeopleReport | None:
     """Return the report for a certificate, which opens the seal; a second look at the same labels opens nothing. None
     if people are not asked."""
     return stored_report(workspace, part, seed=seed, opened=_open_seal(workspace)) if part else None
@@ -93,13 +93,13 @@ def _open_seal(workspace: Workspace) -> int:
     return count
 
 
-def judge_gates(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
+def judge_gates(report: PeopleReport, certificate: Certificate) -> tuple[Gate, ...]:
     """Return the gates of the run (from people's labels) and of each judge (from all its verdicts)."""
     models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
 
 
-def gate_figures(report: SpotCheck, gates: Sequence[Gate]) -> Iterator[Figure]:
+def gate_figures(report: PeopleReport, gates: Sequence[Gate]) -> Iterator[Figure]:
     """Yield the outcome of the gate, how often the seal was opened, and what was measured of the judge's labels."""
     yield from counted(gate=worst([gate.outcome for gate in gates]), sealed_labels_opened=report.opened)
     measured = {

@@ -54,7 +54,8 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
     if interval and interval[1] < 0.5:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
     if beside.gap.items >= FEWEST_ITEMS:
-        gap, people = beside.gap.estimate(0.95), beside.people.estimate(0.95)
+        gap = beside.gap.estimate(0.95)
+        people = beside.people.estimate(0.95)
         found = stated(gap, "+.3f")
         if gap.high <= -max_gap:
             return Gate(LABELS, "people", "FAIL", f"{found}: not above {-max_gap:g}")
@@ -109,7 +110,8 @@ def judge_against_people(items: Sequence[LabelledItem]) -> Beside:
 def _decided(items: Sequence[LabelledItem]) -> Iterator[tuple[LabelledItem, int, list[int]]]:
     """Return the items on which the judge and at least one person decide, with their sides."""
     for item in items:
-        judge, people = read_side(item.item.p_a), [side for side in map(read_side, item.votes) if side]
+        judge = read_side(item.item.p_a)
+        people = [side for side in map(read_side, item.votes) if side]
         if judge and people:
             yield item, judge, people
 

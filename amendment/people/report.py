@@ -52,7 +52,7 @@ class Stratum(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SpotCheck:
+class PeopleReport:
     """The judge's labels measured against people's."""
 
     population: int
@@ -99,7 +99,7 @@ def spot_check_report(
     asked: AskedOf = UNKNOWN,
     opened: int = 0,
     seed: int = 0,
-) -> SpotCheck:
+) -> PeopleReport:
     """Build the report of a sample and its labels.
 
     `exported` are all comparisons from which the sample was drawn, by comparison id; `max_gap` is how far agreement
@@ -108,7 +108,8 @@ def spot_check_report(
     labelled = labelled_items(sample, person_votes(labels))
     sealed = [item for item in labelled if item.item.is_sealed]
     used = sealed or labelled
-    agreement, beside = agreement_with_people(used), judge_against_people(used)
+    agreement = agreement_with_people(used)
+    beside = judge_against_people(used)
     disagree = orders_disagree(sample)
     notes, accuracy, raw, calibrated = list(_notes(sample, labelled, sealed)), None, None, None
     if used:
@@ -120,7 +121,7 @@ def spot_check_report(
         probabilities = [row.p_a_calibrated for item in used if (row := exported.get(item.item.comparison_id))]
         p_calibrated = [p for p in probabilities if p is not None]
         calibrated = _errors(used, p_calibrated, seed) if len(p_calibrated) == len(used) else None
-    return SpotCheck(
+    return PeopleReport(
         population=len(exported),
         items=len(sample),
         labelled=len(labelled),
@@ -155,7 +156,8 @@ def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedProba
 
 
 def _errors(used: Sequence[LabelledItem], p: Sequence[float], seed: int) -> CalibrationReport:
-    people, prompts = [labelled.p_people for labelled in used], [labelled.item.prompt_id for labelled in used]
+    people = [labelled.p_people for labelled in used]
+    prompts = [labelled.item.prompt_id for labelled in used]
     return calibration_report(p, people, weights=_weights(used), clusters=prompts, seed=seed)
 
 
@@ -189,13 +191,13 @@ def _notes(
 # As JSON.
 
 
-def report_json(report: SpotCheck) -> dict[str, Any]:
+def report_json(report: PeopleReport) -> dict[str, Any]:
     """Return JSON values; numbers that are not finite become null."""
     values: dict[str, Any] = json_values(report)
     return values
 
 
-def certificate_part(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
+def certificate_part(report: PeopleReport, gates: Sequence[Gate]) -> dict[str, Any]:
     """Return the report and the gate as a certificate's document has them."""
     checks = [{"judge": gate.judge, "check": gate.check, "outcome": gate.outcome} for gate in gates]
     return {KEY: report_json(report), "gate": {"outcome": worst([gate.outcome for gate in gates]), "checks": checks}}
@@ -218,7 +220,7 @@ def gate_section(gates: Sequence[Gate]) -> Section:
     return Section("Gate before training", rules, ("of", "check", "outcome", "found"), rows)
 
 
-def spot_check_sections(report: SpotCheck) -> list[Section]:
+def people_sections(report: PeopleReport) -> list[Section]:
     """Describe the spot check, what judge and people were asked, and agreement by stratum."""
     times = "once" if report.opened == 1 else f"{report.opened} times"
     basis = (
@@ -256,7 +258,7 @@ def spot_check_sections(report: SpotCheck) -> list[Section]:
     return sections
 
 
-def _figures(report: SpotCheck) -> Iterator[tuple[str, str]]:
+def _figures(report: PeopleReport) -> Iterator[tuple[str, str]]:
     yield "the judge's labels agree with a person", percent(report.agreement)
     yield "the judge's two orders disagree", percent(report.orders_disagree)
     judge, people, gap = (shown.estimate(0.95) for shown in report.beside[:3])
@@ -299,7 +301,8 @@ def hard_line(raw: CalibrationReport) -> str:
 
 def reliability_line(report: CalibrationReport) -> str:
     """Return whether the judge is as often right as it is sure."""
-    confidence, right = report.confidence.value, report.accuracy.value
+    confidence = report.confidence.value
+    right = report.accuracy.value
     if not report.shows_miscalibration:
         return "These labels show no miscalibration: the ECE is what chance alone explains."
     return (

@@ -79,7 +79,8 @@ def serve_page(
 
     from amendment.people.page_app import Guide, create_app
 
-    asked, address = open_sample(folder, sample), _checked(host, allow_network=allow_network)
+    asked = open_sample(folder, sample)
+    address = _checked(host, allow_network=allow_network)
     with Labels(asked.labels) as labels:
         earlier, current = labels.links(), labels.current()
         links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in current)}, asked.annotators))
@@ -93,7 +94,8 @@ def serve_page(
                 cautions = (*cautions, _OTHER_PORT.format(earlier=usual, number=number))
             if not earlier or port is not None:
                 labels.keep_port(number)
-            lead, base = labels.lead_link(), f"http://{address}:{number}"
+            lead = labels.lead_link()
+            base = f"http://{address}:{number}"
             guide = Guide(asked.constitution, str(asked.plan.get("guidelines") or ""))
             standing = partial(_standing, folder, asked, labels) if sample == SPOT_CHECK else lambda _: Standing()
             hosts = allowed_hosts(address, number)

@@ -182,7 +182,8 @@ def majorities(
         grouped[verdict.prompt_id, *sorted(verdict.shown)].append(verdict)
     judgements = [decide(votes) for votes in grouped.values()]
     for place, judgement in enumerate(judgements) if weights or firsts else ():
-        weight, first = weights.get(judgement.comparison_id), firsts.get(judgement.comparison_id)
+        weight = weights.get(judgement.comparison_id)
+        first = firsts.get(judgement.comparison_id)
         known = {"weight": fmean(weight) if weight else None, "first": first}
         update = {field: value for field, value in known.items() if value is not None}
         judgements[place] = judgement.model_copy(update=update)
@@ -321,7 +322,8 @@ def _vetoes(cells: Iterable[Cell], weightings: Mapping[str, Weighting]) -> dict[
 
 def _weighed(cells: Sequence[Cell], weightings: Mapping[str, Weighting], disagreement: Disagreement) -> _Outcome:
     """Return the weighted mean, unless its orders disagree and that is not to be averaged."""
-    parts, is_consistent = _parts(cells, weightings), _is_consistent(cells, weightings)
+    parts = _parts(cells, weightings)
+    is_consistent = _is_consistent(cells, weightings)
     if is_consistent is False and disagreement != "mean":
         return _Outcome(0.5 if disagreement == "tie" else None, is_consistent)
     p_a = min(max(0.5 + fsum(parts.values()), 0.0), 1.0)

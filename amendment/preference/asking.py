@@ -236,7 +236,8 @@ def _explain_fault(fault: Rejected | Transient) -> str:
 
 def _with_limit(parsed: Sequence[Parsed], answer: Answer) -> Sequence[Parsed]:
     """Return the verdicts of a written reply; of one that was cut with the reason and the limit."""
-    reply, limit = answer.reply, answer.request.sampling.max_tokens
+    reply = answer.reply
+    limit = answer.request.sampling.max_tokens
     if reply.finish_reason != "length" or limit is None or answer.request.choices:
         return parsed
     is_begun = bool(last_text(reply.messages).strip())

@@ -88,7 +88,8 @@ class CheckedComparisons:
         self._counts["decided"] += judged.judgement is not None and judged.judgement.rater_kind == "verifier"
         for rater, judgement in judged.by_rater.items():
             side = 0 if judgement.p_a is None else read_side(judgement.p_a)
-            agrees, is_flipped = side == read_side(preferred.p_a), judgement.consistent is False
+            agrees = side == read_side(preferred.p_a)
+            is_flipped = judgement.consistent is False
             self._undecided[rater] += side == 0 and not is_flipped
             self._flipped[rater].update({"n": is_flipped, "mean agrees": is_flipped and agrees})
             if side and not is_flipped:

@@ -161,7 +161,8 @@ class PeoplesLabels(Decider):
     def decide(self, run: RunPairs, before: Decided) -> Decided:
         if run.rules.labels is None:
             return before
-        votes, judging = person_votes(run.workspace.read(run.rules.labels, Verdict)), run.rules.judging
+        votes = person_votes(run.workspace.read(run.rules.labels, Verdict))
+        judging = run.rules.judging
         if run.rules.adjudicated:
             votes |= person_votes(run.workspace.read(run.rules.adjudicated, Verdict))
         return label_pairs(before, votes, ties=judging.ties if judging else run.rules.ties)
@@ -191,7 +192,8 @@ class Construction(Decider):
         if not run.rules.has_constructed:
             return before
         candidates = run.workspace.read(CONSTRUCTED_ANSWERS, Candidate)
-        rows, taken = run.workspace.read(CONSTRUCTED, ConstructedPair), {pair.comparison_id for pair in before.pairs}
+        rows = run.workspace.read(CONSTRUCTED, ConstructedPair)
+        taken = {pair.comparison_id for pair in before.pairs}
         new = [row for row in rows if row.pair.comparison_id not in taken]
         by_id = {candidate.id: candidate for candidate in candidates}
         filtered = filter_pairs([row.pair for row in new], run.texts.prompts, by_id)
@@ -237,7 +239,8 @@ def paired_answers(
 def _unless_vetoed(
     run: RunPairs, judgements: Iterable[Judgement], settings: PairSettings, ends: Mapping[str, Ends] | None = None
 ) -> Paired:
-    paired, vetoes = paired_answers(judgements, settings, run.texts, ends), run.rules.vetoes
+    paired = paired_answers(judgements, settings, run.texts, ends)
+    vetoes = run.rules.vetoes
     if not vetoes:
         return paired
     veto, (prompts, answers) = Proof(vetoes), run.texts
@@ -253,7 +256,8 @@ def label_pairs(decided: Decided, votes: Mapping[str, Mapping[str, float]], *, t
     dropped or kept with one half, as `ties` says.
     """
     pairs: list[Pair] = []
-    counts, left_out = Counter(decided.counts), Counter(decided.left_out)
+    counts = Counter(decided.counts)
+    left_out = Counter(decided.left_out)
     for pair in decided.pairs:
         labels = votes.get(pair.comparison_id)
         if not labels:
@@ -310,7 +314,8 @@ def calibrate_pairs(decided: Decided, p_a: Mapping[str, float], *, is_used: bool
             pairs.append(pair)
             continue
         p = _turned_as(pair, p)
-        update, is_open = {"p_chosen_calibrated": p}, pair.decided_by not in (*LABELLERS, "verifier")
+        update = {"p_chosen_calibrated": p}
+        is_open = pair.decided_by not in (*LABELLERS, "verifier")
         if is_open and pair.p_chosen != 0.5:
             opposite += read_side(p) < 0
             if is_used:

@@ -159,7 +159,8 @@ def copy_judge_folder(name: str | Path, target: Path, *, base: Path | None = Non
     The copy's id is the new folder's name, so that verdicts of the two stay apart. Raises ConfigError when there is no
     such judge, or when something is in the way.
     """
-    judge, folder = load_judge_folder(name, base=base), _find(name, base)
+    judge = load_judge_folder(name, base=base)
+    folder = _find(name, base)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target}: found something here, expected a new or empty folder; choose another")
     id = re.sub(r"[^a-z0-9]+", "-", target.absolute().name.lower()).strip("-")[:64]
@@ -247,7 +248,8 @@ def _find(name: str | Path, base: Path | None) -> Path:
     if not (folder / "judge.yaml").is_file():
         if str(name) in RETIRED:
             raise ConfigError(f"judge {name} is no longer shipped; use {RETIRED[str(name)]}")
-        hint, listed = did_you_mean(str(name), known), ", ".join(known)
+        hint = did_you_mean(str(name), known)
+        listed = ", ".join(known)
         raise ConfigError(f"no judge {str(name)!r}{hint}; shipped are {listed}, or name a folder with a judge.yaml")
     return folder
 

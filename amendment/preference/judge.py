@@ -378,7 +378,8 @@ class Judge:
 
     @cached_property
     def _setup(self) -> QuestionSetup:
-        protocol, template = self.folder.protocol, self.folder.template
+        protocol = self.folder.protocol
+        template = self.folder.template
         shown = self.constitutions if self.folder.shots else ()
         return QuestionSetup(
             templates=self.folder.templates,

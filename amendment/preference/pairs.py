@@ -153,7 +153,8 @@ def kept_out(pairs: Sequence[Pair], test: Iterable[str], share: float) -> frozen
     """Return the prompts of `test` that stay held out: all without pairs, and others until this share of the pairs, at
     most half, is held out."""
     counts = Counter(pair.prompt_id for pair in pairs)
-    room, kept = min(max(round(share * len(pairs)), 1), len(pairs) // 2), set[str]()
+    room = min(max(round(share * len(pairs)), 1), len(pairs) // 2)
+    kept = set[str]()
     for prompt in sorted(test):
         if counts[prompt] <= room:
             room -= counts[prompt]
@@ -178,7 +179,8 @@ def preference_row(
     """Return the dataset's row of a pair; `references` are `id@version#hash` of constitutions by id."""
     cited = dict.fromkeys(name.split("/")[0] for name in pair.principle_ids)
     prompt = prompts[pair.prompt_id]
-    chosen, rejected = candidates[pair.chosen_id], candidates[pair.rejected_id]
+    chosen = candidates[pair.chosen_id]
+    rejected = candidates[pair.rejected_id]
     return Preference(
         prompt=prompt.messages,
         chosen=chosen.messages,

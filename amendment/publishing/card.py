@@ -6,7 +6,6 @@ metadata that somebody changed on the Hub.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -18,12 +17,15 @@ import yaml
 from amendment.audit.figures import percent
 from amendment.constitutions import Constitution
 from amendment.data.pseudonyms import sources_in
+from amendment.llm.weights import ON_THE_HUB, published_name
 from amendment.publishing.configs import CONFIGS, ORIGIN
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.license_terms import source_licenses, writers
 from amendment.publishing.settings import PublishSettings
+from amendment.records import last_text
 from amendment.report.before_use import before_use, pair_facts
 from amendment.report.document import Rule, Written
+from amendment.report.first_screen import first_lines
 from amendment.statistics import Estimate
 from amendment.text import cell, plain, visible
 
@@ -37,9 +39,9 @@ END = "<!-- amendment: generated up to here; text below stays -->"
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
 OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
-MOST, CUT, FEWEST_ROWS = 5, 100, 20
-"""Entries of a list, and characters of a text, on a card; its files have all. Rows from which a config is for
-training."""
+MOST, CUT, ROWS, FEWEST_ROWS = 5, 100, 3, 20
+"""Entries of a list, characters of a text, and rows on a card; its files have all. Rows from which a training is
+shown."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -50,7 +52,7 @@ def render(template: str, **values: Any) -> str:
     environment = Environment(  # noqa: S701 - Markdown, in which HTML's escapes would be read as they are
         loader=FileSystemLoader(Path(__file__).with_name("templates")), undefined=StrictUndefined
     )
-    environment.filters |= {"code": code, "fenced": fenced, "cell": cell, "figure": figure}
+    environment.filters |= {"code": code, "fenced": fenced, "cell": cell, "figure": figure, "published": published_name}
     return environment.get_template(f"{template}.md.jinja").render(begin=BEGIN, end=END, **values)
 
 
@@ -84,12 +86,12 @@ def dataset_body(
     """Write the generated part of the dataset's card, with its marks: at most 900 words with texts of common length.
     `certificate` is the content of certificate.json, without names of people."""
     written = Written(run.folder)
-    example: dict[str, Any] = next((_cut(split[0]) for split in configs.get("default", {}).values()), {})
+    by_prompt = list({row.prompt_id: row for row in run.every_row}.values())
     return render(
         "dataset",
         run=run,
         settings=settings,
-        who=written.pairs.who(),
+        lines=[(question, run.outgoing.report(answer)) for question, answer in first_lines(written)],
         are_people_simulated=written.pairs.are_people_simulated,
         facts=[run.outgoing.report(fact) for fact in before_use(written)],
         rules=[
@@ -100,7 +102,8 @@ def dataset_body(
         fewest=FEWEST_ROWS,
         most=MOST,
         cut=CUT,
-        example=",\n".join(f" {json.dumps({name: example[name]}, ensure_ascii=False)[1:-1]}" for name in example),
+        rows=[[last_text(text) for text in (row.prompt, row.chosen, row.rejected)] for row in by_prompt[:ROWS]],
+        model=ON_THE_HUB,
         configs=configs,
         meanings=CONFIGS,
         origin=ORIGIN.split(),
@@ -112,18 +115,6 @@ def dataset_body(
         left_out=pairs.left_out if (pairs := run.result("dataset").funnel("pairs")) else {},
         written=run.result("dataset"),
     )
-
-
-def _cut(value: Any) -> Any:
-    """Cut long texts and lists in a JSON value, and leave out null."""
-    match value:
-        case str():
-            return value if len(value) <= CUT else f"{value[:CUT]}…"
-        case list():
-            return [_cut(entry) for entry in value[:MOST]]
-        case dict():
-            return {name: _cut(entry) for name, entry in value.items() if entry is not None}
-    return value
 
 
 def replace_body(existing: str, body: str) -> str:
@@ -143,7 +134,7 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
         "rlaif": "judge" in facts.decided_by,
         "constitutional-ai": bool(run.manifest["constitutions"]),
         "synthetic": any(candidate.kind != "imported" for candidate in run.candidates),
-        "human-feedback": "person" in facts.decided_by and not facts.are_people_simulated,
+        **dict.fromkeys(("human-feedback", "rlhf"), "person" in facts.decided_by and not facts.are_people_simulated),
         "simulated": bool(run.manifest["simulated"]),
     }
     # whether people are experts or a crowd is theirs to say: `other` until the card is edited
@@ -156,7 +147,8 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
     return {
         "pretty_name": run.manifest["name"],
         **license_metadata(settings, settings.license),
-        "tags": ["amendment", "preference", "dpo", "rlhf", "trl", *(tag for tag, holds in tags.items() if holds)],
+        **({"language": list(settings.language)} if settings.language else {}),
+        "tags": ["amendment", "preference", "dpo", "trl", *(tag for tag, holds in tags.items() if holds)],
         "task_categories": ["text-generation"],
         "size_categories": [next((name for digits, name in SIZES if rows < 10**digits), "100M<n<1B")],
         "annotations_creators": [name for name, holds in creators.items() if holds],

@@ -263,7 +263,8 @@ def _lesson(verdict: Verdict, ledger: Reader) -> Messages | None:
     with suppress(ValueError, TypeError, KeyError):
         messages = tuple(Message.from_json(turn) for turn in json.loads(body or "")["messages"])
         for end in range(len(messages), 0, -1):
-            question, text = messages[:end], last_text(messages[:end])
+            question = messages[:end]
+            text = last_text(messages[:end])
             if question[-1].role == "user" and {"answer_a", "answer_b"} <= read_fenced(text).keys():
                 is_json = '"verdict"' in around_fences(text)
                 parts = {"reasoning": verdict.reasoning, "verdict": verdict.value}

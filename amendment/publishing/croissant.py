@@ -107,7 +107,8 @@ def _sets(
 def _field(own: str, file: str, column: str, feature: Any) -> dict[str, Any]:
     """Describe a column: a value, a list of values, or messages, whose parts are fields below it. Deeper parts, such as
     the calls of a tool, are not described."""
-    name, inner = f"{own}/{column}", getattr(feature, "feature", None)
+    name = f"{own}/{column}"
+    inner = getattr(feature, "feature", None)
     source = {"fileObject": {"@id": file}, "extract": {"column": column}}
     field = {"@type": "cr:Field", "@id": name, "name": name}
     if not isinstance(inner, Mapping):

@@ -59,7 +59,8 @@ def export_run(folder: Path, format: str, out: Path) -> Exported:
     run = FinishedRun(folder)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: expected a new or empty folder; nothing that is there is overwritten")
-    scanner, policy = run_scanner(key_variables(run.settings)), run.settings["dataset"]["secrets"]
+    scanner = run_scanner(key_variables(run.settings))
+    policy = run.settings["dataset"]["secrets"]
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

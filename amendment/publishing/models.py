@@ -62,7 +62,8 @@ def model_publications(run: FinishedRun, settings: PublishSettings, *, all_model
 
 
 def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: ModelRepo) -> ModelPublication:
-    folder, prefix = run.folder / "models" / name, f"models/{name}/"
+    folder = run.folder / "models" / name
+    prefix = f"models/{name}/"
     written = [file.removeprefix(prefix) for file in run.manifest["files"] if file.startswith(prefix)]
     files: dict[str, Path | str] = {file: folder / file for file in sorted(written) if UPLOADED.fullmatch(file)}
     if not any(file.endswith(".safetensors") for file in files):
@@ -71,7 +72,8 @@ def _publication(run: FinishedRun, settings: PublishSettings, name: str, where: 
         value = portable_json(json.loads((folder / own).read_text(encoding="utf-8")))
         files[own] = run.outgoing.text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
     base, is_on_hub = _base(run, name)
-    license, is_reward = where.license or settings.license, name == "reward_model"
+    license = where.license or settings.license
+    is_reward = name == "reward_model"
     metadata = {
         **license_metadata(settings, license),
         "library_name": "transformers",

@@ -290,7 +290,8 @@ def write_preview(publication: Publication) -> Path:
 
 def plan_json(publication: Publication) -> dict[str, Any]:
     """Return the effects of a push as JSON values; sizes are in bytes."""
-    settings, sizes = publication.settings, publication.sizes
+    settings = publication.settings
+    sizes = publication.sizes
     return {
         "repo": settings.repo,
         "private": settings.private,

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from amendment.data.sources import OneOrMore
 from amendment.licenses import license_problem
 from amendment.records import Part
 
@@ -61,6 +62,8 @@ class PublishSettings(Part):
     """Of the dataset, as the Hub spells it. It is never guessed; `other` needs a license_name."""
     license_name: str | None = Field(default=None, min_length=1, max_length=100)
     """The name of an `other` license."""
+    language: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...], OneOrMore] = ()
+    """Of the texts, by ISO 639 (`en`), for the card's metadata."""
     models: dict[ModelName, RepoId | ModelRepo] = Field(default={})
     """Models that are published too: sft, dpo, a later round's policy such as round-2, or reward_model, each with its
     `org/name`."""

@@ -55,7 +55,8 @@ def signature_fault(folder: Path, key: Path) -> str | None:
         return "found something other than a file, expected a DSSE envelope"
     try:
         envelope = json.loads(path.read_bytes())
-        payload, kind = base64.b64decode(envelope["payload"], validate=True), envelope["payloadType"]
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        kind = envelope["payloadType"]
         signatures = [str(entry["sig"]) for entry in envelope["signatures"]]
         encoded = _encoded(payload, kind=str(kind))
     except FileNotFoundError:

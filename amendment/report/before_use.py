@@ -31,14 +31,29 @@ DECIDERS = {
     "unknown": "unknown raters",
 }
 """What decided a pair, in the words of report, card and samples."""
-MOST_FACTS, MOST_NAMED = 5, 3
-OFTEN_CUT, NEARLY_ALL, FEWEST_HELD_OUT, FEWEST_PAIRS = 0.2, 0.9, 10, 20
+MOST_FACTS = 5
+MOST_NAMED = 3
+STEPS = 5
+"""Groups of a picture: fifths of the answers by length, of a judge's P from 0.5 to 1."""
+OFTEN_CUT = 0.2
+NEARLY_ALL = 0.9
+FEWEST_HELD_OUT = 10
+FEWEST_PAIRS = 20
 """Share of cut answers, and of pairs of one principle or one length, from which it is a fact to know; held-out pairs
 from which a share is one; pairs from which a training is expected to learn something."""
 WORSE = {"kept": -1, "cut_at_max_tokens": 1, "copies_of_the_prompt": 1, "on_topic": -1, "nats_per_token": 1}
 """Figures of a scorecard by which a policy can be worse, and the sign of a change for the worse. The number of words
 has no bad side."""
-_COLUMNS = ("decided_by", "prompt_id", "chosen_id", "rejected_id", "decisive", "principle_ids")
+_COLUMNS = (
+    "decided_by",
+    "license",
+    "p_chosen_raw",
+    "prompt_id",
+    "chosen_id",
+    "rejected_id",
+    "decisive",
+    "principle_ids",
+)
 
 
 class PairFacts(NamedTuple):
@@ -49,10 +64,24 @@ class PairFacts(NamedTuple):
     """Pairs that a judge decided although its two displayed orders disagree."""
     by_principle: Counter[str]
     """Pairs that one principle decided, by its reference."""
+    licenses: Counter[str | None]
+    """Of the prompts, by pair; None for none on record."""
+    certainty: Counter[tuple[int, str]]
+    """Pairs of a judge that saw both orders, by a fifth of its P from 0.5 to 1, and by whether the orders agree."""
     trained: int = 0
     """Pairs on the train side."""
     are_people_simulated: bool = False
     """Whether the spot check's people are those of the simulated world."""
+
+    @property
+    def by_code(self) -> int:
+        """Return how many pairs a check in code decided."""
+        return self.decided_by["verifier"]
+
+    @property
+    def is_judged(self) -> bool:
+        """Return True if a judge decided a pair, or would: there are no pairs yet."""
+        return not self.decided_by or self.decided_by["judge"] > 0
 
     def who(self, judge: str = DECIDERS["judge"]) -> str:
         """Return who decided how many, the most first; empty without pairs. `judge` is how to name what judged."""
@@ -69,17 +98,24 @@ class PairFacts(NamedTuple):
 
 def pair_facts(folder: Path, done: Container[str]) -> PairFacts:
     """Of the dataset in a run's folder, of which these stages are done. Raises LedgerError where a table is damaged."""
-    judgements, flipped = folder / "judging/judgements.parquet", set[tuple[str, str, str]]()
+    judgements = folder / "judging/judgements.parquet"
+    orders = dict[tuple[str, str, str], bool]()
     if "judging" in done and judgements.is_file():
         judged = read_columns(judgements, "prompt_id", "a", "b", "consistent")
-        flipped = {(prompt, a, b) for prompt, a, b, consistent in judged if consistent is False}
-    facts, sides = PairFacts(Counter(), 0, Counter()), Counter[str]()
+        orders = {(prompt, a, b): consistent for prompt, a, b, consistent in judged if consistent is not None}
+    facts = PairFacts(Counter(), 0, Counter(), Counter(), Counter())
+    sides = Counter[str]()
     paths = [folder / f"dataset/{side}.parquet" for side in ("train", "test") if "dataset" in done]
     rows = ((path.stem, row) for path in paths if path.is_file() for row in read_columns(path, *_COLUMNS))
-    for side, (decided_by, prompt, chosen, rejected, decisive, principles) in rows:
+    for side, (decided_by, license, p_chosen, prompt, chosen, rejected, decisive, principles) in rows:
         facts.decided_by[decided_by] += 1
+        facts.licenses[license] += 1
         sides[side] += 1
-        sides["flipped"] += decided_by == "judge" and (prompt, *sorted((chosen, rejected))) in flipped
+        agree = orders.get((prompt, *sorted((chosen, rejected)))) if decided_by == "judge" else None
+        sides["flipped"] += agree is False
+        if agree is not None:
+            step = min(STEPS - 1, max(0, int(2 * STEPS * p_chosen) - STEPS))
+            facts.certainty[step, "orders agree" if agree else "orders disagree"] += 1
         named = [decisive] if decisive else json.loads(principles or "[]")
         if len(named) == 1:
             facts.by_principle[named[0]] += 1
@@ -110,7 +146,8 @@ def harms(evaluate: Result) -> list[Harm]:
     for change in changes:
         difference = change.value
         if WORSE[change.name] * difference.value > 0 and is_beyond_chance(difference, len(changes)):
-            width, interval = 0.0, ""
+            width = 0.0
+            interval = ""
             if not math.isnan(difference.low):
                 width = (difference.high - difference.low) / abs(difference.value)
                 interval = f"{difference.low:+.2f} to {difference.high:+.2f}"
@@ -139,7 +176,8 @@ def harm_lines(evaluate: Result) -> Iterator[str]:
 
 def too_few(pairs: PairFacts) -> Iterator[str]:
     """Return a sentence for each thing that a training has too little of; nothing if there are no pairs."""
-    total, trained = pairs.decided_by.total(), pairs.trained
+    total = pairs.decided_by.total()
+    trained = pairs.trained
     if total and trained < FEWEST_PAIRS:
         pairs_are = "pair is" if trained == 1 else "pairs are"
         yield f"Only {trained:,} {pairs_are} for training, too few to learn much from: provide {FEWEST_PAIRS} or more."
@@ -154,10 +192,9 @@ def before_use(written: Written) -> list[str]:
     """At most `MOST_FACTS` sentences, the worst first; what a run's banner says about a simulated world is the first of
     these, and is not among them."""
     pairs = written.pairs
-    is_judge_in_use = not pairs.decided_by or pairs.decided_by["judge"] > 0
     facts = [
         *harm_lines(written.summary.of("evaluate")),
-        *_failed_gates(written, is_judge_in_use=is_judge_in_use),
+        *_failed_gates(written, is_judge_in_use=pairs.is_judged),
         *_flipped(pairs),
         *too_few(pairs),
         *_cut(written.summary.of("dataset"), pairs.decided_by.total()),
@@ -213,7 +250,8 @@ def _length_alone(results: Mapping[str, Result]) -> Iterator[str]:
 
 def _by_principle(rules: Sequence[Rule], pairs: PairFacts) -> Iterator[str]:
     """Return figures where most pairs name the one principle that decided them."""
-    total, named = pairs.decided_by.total(), pairs.by_principle.total()
+    total = pairs.decided_by.total()
+    named = pairs.by_principle.total()
     stated = {rule.reference: f"{rule.reference} ({short(rule.statement.rstrip('.'), 60)})" for rule in rules}
     without = [name for name in stated if not pairs.by_principle[name]]
     if len(stated) < 2 or not named or 2 * named < total:

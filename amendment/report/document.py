@@ -8,7 +8,6 @@ Covered: a run's folder, finished or not, and an audit's. Not covered: the chapt
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,15 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from amendment.errors import ConfigError
 from amendment.files import read_json
 from amendment.report.plots import Plot
-from amendment.results import SUMMARY, Result, Summary, read_summary
-from amendment.statistics import Estimate, by_length, estimate
+from amendment.results import SUMMARY, Summary, read_summary
 
 if TYPE_CHECKING:
     from amendment.report.before_use import PairFacts
 
 Json = Mapping[str, Any]
 ORDER = (
-    *("funnel", "policies", "agreement", "position", "bias", "reliability", "slices", "principles"),
+    *("funnel", "pairs", "policies", "agreement", "position", "bias", "reliability", "slices", "principles"),
     *("kept", "training", "diversity", "calls", "tables", "lines"),
 )
 """Ids of all chapters: what came of it, the judge, how it came to be."""
@@ -35,8 +33,8 @@ APPENDIX = ("tables", "lines")
 """Chapters that stand below the samples."""
 OUTCOME_OF = {"use": "PASS", "use only where": "WARN", "do not use": "FAIL"}
 """By the form of a conclusion."""
-MOST_HEADLINES, MOST_JUDGES = 4, 8
-"""Figures of the first screen; judges in a plot, the best first."""
+MOST_JUDGES = 8
+"""In a plot, the best first."""
 TWO_GATES = {
     "gate before training": "whether this run's labels are good enough to train on: people, who label a random sample "
     "of the pairs; orders, which should agree; and replies, which should be readable. At FAIL a training stops",
@@ -94,6 +92,11 @@ class Written:
         judges = {judge["name"]: judge for judge in self.certificate.get("judges", ())}
         order = [conclusion["judge"] for conclusion in self.certificate.get("conclusions", ())] or list(judges)
         return [judges[name] for name in order if name in judges][:MOST_JUDGES]
+
+    @property
+    def judges_in_use(self) -> list[Json]:
+        """Return those of them that decided a pair of the run; all of an audit, and of a run without pairs yet."""
+        return self.judges if not self.is_run or self.pairs.is_judged else []
 
     @property
     def concluded(self) -> dict[str, Json]:
@@ -166,22 +169,6 @@ class DataTable:
     """It is shown at once."""
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """Shares in a square of names, each shaded by how far it is from one half."""
-
-    names: Sequence[str]
-    cells: Mapping[tuple[int, int], Estimate]
-
-    def shade(self, row: int, column: int) -> str:
-        """Return the class of a cell: from `lo3`, all against, to `hi3`, all alike."""
-        estimate = self.cells.get((row, column))
-        if estimate is None or math.isnan(estimate.value):
-            return ""
-        steps = min(3, math.floor(abs(estimate.value - 0.5) * 8))
-        return f"{'hi' if estimate.value >= 0.5 else 'lo'}{steps}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Chapter:
     """One question and its figures."""
@@ -192,14 +179,13 @@ class Chapter:
     says: str
     """What to see, in a sentence."""
     plots: Sequence[Plot] = ()
-    matrix: Matrix | None = None
     tables: Sequence[DataTable] = ()
     notes: Sequence[str] = ()
 
     @property
     def is_wide(self) -> bool:
         """It takes both columns of a page."""
-        return len(self.plots) != 1 or self.matrix is not None
+        return len(self.plots) != 1
 
 
 @dataclass(frozen=True)
@@ -209,15 +195,6 @@ class Concluded:
     sentence: str
     outcome: str
     """As that of a gate: PASS to use it, WARN to use it with a condition, FAIL not to, not measured for none."""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A figure of the first screen."""
-
-    label: str
-    value: str
-    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -237,16 +214,27 @@ class ReportDocument:
     name: str
     kind: str
     folder: Path
-    made: str
-    """What was made or measured."""
+    lines: Sequence[tuple[str, str]]
+    """What a lead asks first, with the answers."""
     conclusions: Sequence[Concluded]
     gates: Sequence[GateView]
-    headlines: Sequence[Headline]
     before_use: Sequence[str]
     """What has to be known before anything is built on it, the worst first."""
     facts: Sequence[tuple[str, str]]
     chapters: Sequence[Chapter] = field(default_factory=tuple)
     definitions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def order(self) -> list[str]:
+        """Return the ids of the chapters, first that of the picture of the conclusion: on the judge where one decided,
+        else on what training changed."""
+        ids = [chapter.id for chapter in self.chapters]
+        leading = [
+            name
+            for name in ("agreement", "position", "policies")
+            if name in ids and (self.conclusions or name == "policies")
+        ]
+        return [*leading[:1], *(name for name in ids if name not in leading[:1])]
 
     @property
     def rules(self) -> dict[str, str]:
@@ -263,20 +251,21 @@ def short(name: str, longest: int = 40) -> str:
 def read_document(folder: str | Path) -> ReportDocument:
     """Return what the folder of a run or an audit holds. Raises ConfigError where it is neither, or a file is
     damaged."""
+    from amendment.report.first_screen import first_lines
     from amendment.report.judge_chapters import judge_chapters
-    from amendment.report.run_chapters import made_by_run, run_chapters
+    from amendment.report.pair_chapters import pair_chapters
+    from amendment.report.run_chapters import run_chapters
 
     written = Written(folder)
     certificate = written.certificate
-    chapters = [*judge_chapters(written), *(run_chapters(written) if written.is_run else ())]
+    chapters = [*judge_chapters(written), *pair_chapters(written), *(run_chapters(written) if written.is_run else ())]
     return ReportDocument(
         name=written.name,
         kind="run" if written.is_run else "audit",
         folder=written.folder,
-        made=made_by_run(written) if written.is_run else _measured(certificate),
+        lines=first_lines(written),
         conclusions=_conclusions(written),
         gates=_gates(written),
-        headlines=_headlines(written),
         before_use=_before_use(written),
         facts=_facts(written),
         chapters=sorted(chapters, key=lambda chapter: ORDER.index(chapter.id)),
@@ -284,24 +273,12 @@ def read_document(folder: str | Path) -> ReportDocument:
     )
 
 
-def _measured(certificate: Json) -> str:
-    """Return what an audit looked at."""
-    counts = certificate["counts"]
-    judges, people = _counted(counts["judges"], "judge"), _counted(counts["people"], "person", "people")
-    who = " and ".join(words for words, many in ((judges, counts["judges"]), (people, counts["people"])) if many)
-    return f"{who} on {counts['items']:,} items: {counts['votes']:,} votes."
-
-
-def _counted(count: int, word: str, plural: str = "") -> str:
-    return f"{count:,} {word if count == 1 else plural or f'{word}s'}"
-
-
 def _conclusions(written: Written) -> list[Concluded]:
     """Return a sentence for each judge, the best first; of a run that measured none, what is missing."""
-    if not written.certificate and "dataset" in written.results:
+    if not written.certificate and "dataset" in written.results and written.pairs.is_judged:
         sentence = "Nothing can be concluded about the labels: nothing in this run has measured a judge."
         return [Concluded(sentence, "not measured")]
-    given = written.certificate.get("conclusions", ())
+    given = written.certificate.get("conclusions", ()) if written.judges_in_use else ()
     return [Concluded(str(row["sentence"]), OUTCOME_OF.get(row["form"], "not measured")) for row in given]
 
 
@@ -314,126 +291,15 @@ def _gates(written: Written) -> list[GateView]:
         gates.append(GateView(training["outcome"], title, checks))
     elif written.is_run and certificate:
         gates.append(GateView("not measured", title, "no spot check in this run"))
-    for judge in written.judges:
+    for judge in written.judges_in_use:
         own = [gate for gate in certificate["gates"] if gate["judge"] == judge["name"]]
-        by_outcome = {
-            outcome: [gate for gate in own if gate["outcome"] == outcome]
-            for outcome in ("FAIL", "WARN", "PASS", "not measured")
-        }
-        listed = [
-            f"{outcome} {', '.join(gate['check'] for gate in of_outcome)}"
-            for outcome, of_outcome in by_outcome.items()
-            if of_outcome
-        ]
-        worst = next((outcome for outcome, of_outcome in by_outcome.items() if of_outcome), "not measured")
+        raised = [gate for outcome in ("FAIL", "WARN") for gate in own if gate["outcome"] == outcome]
+        passed = [gate["check"] for gate in own if gate["outcome"] == "PASS"]
+        listed = [f"{gate['outcome']} {gate['check']}: {gate['found']}" for gate in raised]
+        listed += [f"PASS {', '.join(passed)}"] if passed else []
+        worst = listed[0].split()[0] if listed else "not measured"
         gates.append(GateView(worst, f"Certificate of the judge ({short(judge['name'])})", "; ".join(listed)))
-        raised = [*by_outcome["FAIL"], *by_outcome["WARN"]]
-        gates += [GateView(gate["outcome"], f"its gate {gate['check']}", gate["found"]) for gate in raised]
     return gates
-
-
-def _headlines(written: Written) -> list[Headline]:
-    """At most four figures: what came of it, what became worse, and how far the judge can be trusted."""
-    of_policies = _policy_headlines(written)
-    return [
-        headline
-        for headline in (
-            *of_policies,
-            _harm_headline(written, of_policies),
-            *_judge_headlines(written),
-            *_training_headlines(written.results),
-            _cost(written),
-            *_judge_headlines(written, others=True),
-        )
-        if headline
-    ][:MOST_HEADLINES]
-
-
-def _judge_headlines(written: Written, *, others: bool = False) -> list[Headline | None]:
-    """Return lines on the judge that comes out best; with `others`, what is said where there is room."""
-    if not written.judges:
-        return []
-    judge = written.judges[0]
-    of, position = f" ({short(judge['name'])})" if len(written.judges) > 1 else "", judge["position"]
-    if others:
-        return [share_headline(f"prefers the answer shown first{of}", position["prefers_first"])]
-    concluded = written.concluded.get(judge["name"], {})
-    return [
-        share_headline(f"agrees with an annotator{of}", concluded.get("agreement")),
-        share_headline("two annotators agree", concluded.get("two_annotators")),
-        share_headline(f"verdicts that change with the order{of}", concluded.get("flips")),
-    ]
-
-
-def _policy_headlines(written: Written) -> list[Headline | None]:
-    """Return the last policy against the first: the truth where it is known, else its win rate; and the principle whose
-    share of answers that keep it has changed most."""
-    evaluate = written.summary.of("evaluate")
-    changes = [*evaluate.changes("true_utility")]
-    for change in changes:
-        if change.policy == changes[-1].policy:
-            interval = f"{change.value.low:+.3f} to {change.value.high:+.3f}, n\u00a0=\u00a0{change.value.n:,}"
-            label = f"true utility, from “{change.less}” to “{change.policy}”"
-            return [Headline(label, f"{change.before:.2f} → {change.after:.2f}", interval)]
-    won = [
-        share_headline(f"wins, {figure.of['policy']} against {figure.of['against']}", figure.value)
-        for figure in evaluate.where("win_rate")[-1:]
-    ]
-    return [*won, _scorecard_headline(written, evaluate)]
-
-
-def _training_headlines(results: Mapping[str, Result]) -> list[Headline | None]:
-    """Held-out accuracy with that of a rule that needs no model, unless the policies' own answers were compared."""
-    if "evaluate" in results:
-        return []
-    headlines = []
-    for stage, result in results.items():
-        if accuracy := result.estimate("held_out_accuracy"):
-            label = f"{stage.replace('_', ' ')}: held-out accuracy"
-            if longer := result.estimate("longer_answer_is_right"):
-                side, right = by_length(longer)
-                label += f" (the {side} answer is right in {100 * right.value:.0f} %)"
-            headlines.append(share_headline(label, accuracy))
-    return headlines[::-1]
-
-
-def _scorecard_headline(written: Written, evaluate: Result) -> Headline | None:
-    change = max(evaluate.changes("kept"), key=lambda change: abs(change.value.value), default=None)
-    if change is None:
-        return None
-    name, value = change.of["principle"], change.value
-    n = f"n\u00a0=\u00a0{value.n:,}"
-    interval = "" if math.isnan(value.low) else f"{100 * value.low:+.0f} to {100 * value.high:+.0f} points, "
-    stated = next((f" ({rule.statement.rstrip('.')})" for rule in written.rules if rule.reference == name), "")
-    return Headline(
-        f"answers that keep {name}{stated}, from “{change.less}” to “{change.policy}”",
-        f"{100 * change.before:.0f} → {100 * change.after:.0f} %",
-        f"{interval}{n}",
-    )
-
-
-def _harm_headline(written: Written, shown: Sequence[Headline | None]) -> Headline | None:
-    """Return the clearest figure by which a policy is worse, but for one that is a headline already."""
-    from amendment.report.before_use import harms
-
-    for harm in harms(written.summary.of("evaluate")):
-        if not any(headline and headline.label.startswith(harm.figure) for headline in shown):
-            return Headline(f"{harm.figure}, from “{harm.first}” to “{harm.policy}”", harm.value, harm.interval)
-    return None
-
-
-def _cost(written: Written) -> Headline | None:
-    each = written.spending.get("for each kept pair", {})
-    return Headline("for each pair", f"{each['usd']:.4f} USD") if each.get("usd") else None
-
-
-def share_headline(label: str, value: Any) -> Headline | None:
-    """Return a share, or its JSON, as a headline; None where it was not measured."""
-    figure = value if isinstance(value, Estimate) else estimate(value)
-    if figure is None:
-        return None
-    interval = "no interval" if math.isnan(figure.low) else f"{100 * figure.low:.1f} to {100 * figure.high:.1f} %"
-    return Headline(label, f"{100 * figure.value:.1f} %", f"{interval}, n\u00a0=\u00a0{figure.n:,}")
 
 
 def _before_use(written: Written) -> list[str]:
@@ -453,7 +319,8 @@ def _before_use(written: Written) -> list[str]:
 def _facts(written: Written) -> list[tuple[str, str]]:
     """Return where the figures are from."""
     document = written.summary.to_json() if written.is_run else written.certificate
-    total, labels = written.spending.get("total", {}), written.summary.of("labels")
+    total = written.spending.get("total", {})
+    labels = written.summary.of("labels")
     files = [f"{file['name']} ({file['rows']:,} rows)" for file in written.certificate.get("files", ()) if file]
     facts = {
         "date": written.date,

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from amendment.audit.gates import LEAST_CONSISTENT
-from amendment.report.document import Chapter, DataTable, Json, Matrix, Written, short
+from amendment.report.document import Chapter, DataTable, Json, Written, short
 from amendment.report.plots import IntervalRow, Intervals, Reliability, ReliabilityBin, interval_rows
+from amendment.report.render import value_shown
 from amendment.statistics import by_length, estimate
 
-MOST_PRINCIPLES, MOST_SLICES = 16, 24
+MOST_SLICES = 24
+FINDINGS = ("redundant", "conflicting")
 FEATURES = {"length": "longer", "self": "by the judge's own model"}
 PERCENT = (0.0, 100.0)
 
@@ -24,7 +26,7 @@ def judge_chapters(written: Written) -> list[Chapter]:
     certificate = written.certificate
     judges = written.judges
     chapters = (
-        _agreement(judges, written.concluded),
+        _agreement(judges, written.judges_in_use, written.concluded),
         _position(judges),
         _bias(judges),
         _reliability(written),
@@ -35,10 +37,11 @@ def judge_chapters(written: Written) -> list[Chapter]:
     return [chapter for chapter in chapters if chapter]
 
 
-def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter | None:
+def _agreement(judges: Sequence[Json], in_use: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter | None:
     rows, notes = [], []
     for judge in judges:
-        name, conclusion = short(judge["name"]), concluded.get(judge["name"], {})
+        name = short(judge["name"])
+        conclusion = concluded.get(judge["name"], {})
         rows += interval_rows(
             [
                 (f"{name} with one annotator", conclusion.get("agreement")),
@@ -58,6 +61,8 @@ def _agreement(judges: Sequence[Json], concluded: Mapping[str, Json]) -> Chapter
             notes.append(f"{name} against two annotators: {points}, on the same {gap.n:,} items.")
     if not rows:
         return None
+    if len(in_use) < len(judges):
+        notes += [f"No pair of this run was decided by {name}: {row['sentence']}" for name, row in concluded.items()]
     says = (
         "Two annotators set the ceiling. The difference below says whether a judge reaches it; intervals may overlap."
     )
@@ -137,7 +142,8 @@ def _reliability(written: Written) -> Chapter | None:
         figures = [estimate(report[key]) for key in ("brier", "log_loss", "ece")]
         rows.append((name, *(f"{figure.value:.3f}" if figure else "-" for figure in figures)))
         if report.get("shows_miscalibration"):
-            sure, right = report["confidence"]["value"], report["accuracy"]["value"]
+            sure = report["confidence"]["value"]
+            right = report["accuracy"]["value"]
             bias = "overconfident" if sure > right else "underconfident"
             notes.append(f"{name}: {bias}: mean confidence {sure:.2f}, right in {right:.2f}.")
         else:
@@ -196,27 +202,24 @@ def _principles(written: Written, report: Json) -> Chapter | None:
         if rules
         else []
     )
-    names = sorted(row["principle"] for row in coverage[:MOST_PRINCIPLES])
-    place = {name: number for number, name in enumerate(names)}
-    cells, notes = {}, []
-    for pair in principles.get("agreements", ()):
-        first, second, figure = pair["first"], pair["second"], estimate(pair["agreement"])
-        if figure and first in place and second in place:
-            cells[place[first], place[second]] = cells[place[second], place[first]] = figure
-        for finding in ("redundant", "conflicting"):
-            if pair.get(finding):
-                notes.append(f"{first} and {second} are {finding}.")
+    alike = [
+        (
+            pair["first"],
+            pair["second"],
+            value_shown(figure, "share"),
+            ", ".join(filter(pair.get, FINDINGS)),
+        )
+        for pair in principles.get("agreements", ())
+        if (figure := estimate(pair["agreement"]))
+    ]
     says = "What each principle says, how code checks it, and how many pairs it decided alone."
-    if cells:
-        says = "Two principles that always agree say the same; two that seldom agree pull in opposite directions."
-    return Chapter(
-        id="principles",
-        title="Principles",
-        says=says,
-        matrix=Matrix(names, cells) if cells else None,
-        tables=[*tables, *([DataTable(head, rows, "Comparisons by principle")] if rows else [])],
-        notes=notes,
-    )
+    if alike:
+        says += " Two that always agree say the same; two that seldom agree pull in opposite directions."
+    tables += [DataTable(head, rows, "Comparisons by principle")] if rows else []
+    if alike:
+        title = "How often two principles prefer the same answer"
+        tables.append(DataTable(("principle", "other", "agreement", "finding"), alike, title))
+    return Chapter(id="principles", title="Principles", says=says, tables=tables)
 
 
 def _tables(certificate: Json) -> Chapter | None:

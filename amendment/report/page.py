@@ -62,6 +62,8 @@ class Samples(NamedTuple):
     """The same in words."""
     filters: Sequence[str]
     """What stories can be filtered by."""
+    pair: str
+    """The first pair of a story, as HTML; empty where no story has one."""
 
 
 def write_report(folders: Sequence[str | Path], out: str | Path | None = None) -> Path:
@@ -86,8 +88,8 @@ def report_html(folders: Sequence[str | Path]) -> str:
         for document in documents
         if document.kind == "run"
     ]
-    there = {chapter.id for document in documents for chapter in document.chapters}
-    ids = [name for name in ORDER if name in there]
+    ids = list(dict.fromkeys(name for document in documents for name in document.order))
+    ids = [*ids[:1], *sorted(ids[1:], key=ORDER.index)]
     rows = [
         [next((chapter for chapter in document.chapters if chapter.id == name), None) for document in documents]
         for name in ids
@@ -113,9 +115,10 @@ def _samples(document: ReportDocument, most: int, most_bytes: int) -> Samples:
     """At most so many prompts, drawn with the run's seed, as long as there is room."""
     reader = RunReader(document.folder)
     stories = reader.prompts(reader.drawn(reader.prompt_ids, most))
-    template = _environment().get_template("story.html.jinja")
+    template, pair_template = (_environment().get_template(f"{name}.html.jinja") for name in ("story", "pair"))
     prefix = hashlib.sha256(str(document.folder).encode()).hexdigest()[:6]  # of the ids of its stories
     shown: list[str] = []
+    pair = ""
     flags: dict[str, None] = {}
     for story in stories:
         # next to a pair that code or people decided, "flipped" would read as a fault of the pair
@@ -127,9 +130,10 @@ def _samples(document: ReportDocument, most: int, most_bytes: int) -> Samples:
         if most_bytes < 0:
             break
         shown.append(_markup(html))
+        pair = pair or (_markup(pair_template.render(pair=story.pairs[0])) if story.pairs else "")
         flags |= dict.fromkeys(names)
     filters = list(flags) if len(flags) > 1 else []
-    return Samples(document.name, document.folder, shown, len(reader.prompt_ids), reader.count_shown, filters)
+    return Samples(document.name, document.folder, shown, len(reader.prompt_ids), reader.count_shown, filters, pair)
 
 
 def _cut(text: str) -> str:
@@ -167,7 +171,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         generated=describe_generation,
-        pair=describe_pair,
+        describe=describe_pair,
         confirmed=describe_confirmation,
         written=describe_writing,
         outcome=describe_outcome,

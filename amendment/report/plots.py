@@ -116,7 +116,8 @@ class Intervals:
     def _bounds(self, estimate: Estimate) -> tuple[float, float]:
         """Return the interval in units of the axis, cut where the axis of a share or a difference ends by its
         nature."""
-        low, high = self.scale * estimate.low, self.scale * estimate.high
+        low = self.scale * estimate.low
+        high = self.scale * estimate.high
         return (
             (max(low, self.limits[0]), min(high, self.limits[1]))
             if self.limits and not math.isnan(low)

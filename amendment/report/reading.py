@@ -112,7 +112,8 @@ class RunReader:
 
         Digits are a number where there is such a prompt. Raises ConfigError where no prompt or several are meant.
         """
-        ids, asked = self.prompt_ids, name.strip().removeprefix("#")
+        ids = self.prompt_ids
+        asked = name.strip().removeprefix("#")
         if asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(ids):
             return ids[int(asked) - 1]
         if of_item := next(

@@ -281,7 +281,8 @@ class PromptStory:
         every: dict[str, VerdictView] = {}
         for verdict in (verdict for comparison in self.comparisons for verdict in comparison.verdicts):
             same = every.get(verdict.id, verdict)  # a score stands in several comparisons
-            disputed, flipped = verdict.disputed or same.disputed, verdict.flipped or same.flipped
+            disputed = verdict.disputed or same.disputed
+            flipped = verdict.flipped or same.flipped
             every[verdict.id] = replace(verdict, disputed=disputed, flipped=flipped)
         return tuple(every.values())
 

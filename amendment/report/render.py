@@ -122,7 +122,8 @@ def _figures_table(labels: Sequence[str], figures: Sequence[Figure]) -> DataTabl
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     head = tuple(map(words, labels))
     for figure in figures:
-        row, column = tuple(figure.of.values()), words(figure.name)
+        row = tuple(figure.of.values())
+        column = words(figure.name)
         if len(names) > len(things):
             row, column, head = (column,), ", ".join(row), ("figure",)
         elif len(names) == 1 and len(labels) > 1:

@@ -29,28 +29,6 @@ PANELS = {
 PERCENT = (0.0, 100.0)
 
 
-def made_by_run(written: Written) -> str:
-    """Say in a sentence what the run has made so far."""
-    totals = written.summary.of("dataset").totals
-    sides = [f"{totals[f'{side}_pairs']:,} {side}" for side in ("train", "test") if f"{side}_pairs" in totals]
-    inputs = written.summary.of("inputs").funnel("prompts")
-    prompts = inputs.remained if inputs else 0
-    judges = list(written.stage_file("judging", "judging/report.json").get("judges", {}))
-    pairs = [
-        *([f"{' and '.join(sides)} pairs"] if sides else []),
-        *([f"{'from ' if sides else ''}{prompts:,} prompts"] if prompts else []),
-    ]
-    named = f"{', '.join(judges[:3])}{' and others' if len(judges) > 3 else ''}"
-    decided = written.pairs.decided_by
-    who = written.pairs.who(named or "the judge")
-    judged = f", {who}" if who else ""
-    if judges and not decided["judge"]:
-        judged += f"; judge{' measured' if decided else ''}: {named}"
-    models = list(written.summary.models)
-    trained = f"; trained: {', '.join(models)}" if models else ""
-    return f"{' '.join(pairs) or 'Nothing is finished yet'}{judged}{trained}."
-
-
 def run_chapters(written: Written) -> list[Chapter]:
     """Return the chapters that the run has figures for."""
     chapters = (
@@ -197,7 +175,8 @@ def _policies(evaluate: Result) -> Chapter | None:
     """Win rates, the scorecard, and the truth where it is known."""
     rows: dict[str, list[IntervalRow]] = {"win_rate": [], "share": [], "true_utility": []}
     for figure in evaluate.figures:
-        about, of = dict(figure.of), figure.value
+        about = dict(figure.of)
+        of = figure.value
         policy = about.pop("policy", "")
         if not isinstance(of, Estimate) or math.isnan(of.value) or {"less", "category"} & about.keys():
             continue

@@ -123,7 +123,8 @@ def describe_generation(story: PromptStory) -> str:
     """Say who wrote a generated prompt, and from which prompts; empty for others."""
     if story.generated_by is None:
         return ""
-    noun, numbers = "prompt" if len(story.parents) == 1 else "prompts", ", ".join(map(str, story.parents))
+    noun = "prompt" if len(story.parents) == 1 else "prompts"
+    numbers = ", ".join(map(str, story.parents))
     shown = [f"{noun} {numbers}"] if numbers else []
     left_out = len(story.parent_ids) - len(story.parents)
     shown += [f"{left_out} prompt{'s' * (left_out > 1)} that cleaning left out"] if left_out else []
@@ -147,12 +148,14 @@ def _comparison_lines(comparison: ComparisonView) -> Iterator[str]:
     flags = list_flags(comparison)
     yield from _heading(f"Answers {first} and {second}{': ' if flags else ''}{', '.join(flags)}")
     for (rater, principle), group in groupby(comparison.verdicts, key=lambda row: (row.rater, row.principle_id)):
-        who, verdicts = f"{rater}{f' by {principle}' if principle else ''}", list(group)
+        who = f"{rater}{f' by {principle}' if principle else ''}"
+        verdicts = list(group)
         is_inline = len(verdicts) == 1
         if not is_inline:
             yield from _indented(who, by=2)
         for verdict in verdicts:
-            saw, says = describe_view(verdict), describe_verdict(verdict)
+            saw = describe_view(verdict)
+            says = describe_verdict(verdict)
             line = f"{saw}: {says}" if saw else says
             named = f"{who}{' ' if saw else ': '}{line}"
             yield from _indented(named if is_inline else line, by=2 if is_inline else 4)

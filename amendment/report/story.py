@@ -187,7 +187,8 @@ class _Told:
     def comparisons(self, failures: Mapping[str, str]) -> list[ComparisonView]:
         """Return every two answers that were compared, or that are a pair."""
         tables = self._tables
-        about, sealed = by_comparison(tables.verdicts), by_comparison(tables.sealed)
+        about = by_comparison(tables.verdicts)
+        sealed = by_comparison(tables.sealed)
         judged = {Comparison(row.prompt_id, row.a, row.b): row for row in reversed(tables.judged)}
         imported = {Comparison(row.prompt_id, row.a, row.b): row for row in tables.imported}
         pairs = {pair.comparison: pair for pair in reversed(tables.pairs)}  # two rounds may draw the same answers
@@ -220,7 +221,8 @@ class _Told:
         sealed: int,
         ending: str | None,
     ) -> ComparisonView:
-        a, b = self._find_number(comparison.a), self._find_number(comparison.b)
+        a = self._find_number(comparison.a)
+        b = self._find_number(comparison.b)
         pair = self._pair(pair_row, comparison) if pair_row else None
         deciding = imported if imported and imported.p_a is not None else judged or imported
         p_a = deciding.p_a if deciding else None
@@ -292,7 +294,8 @@ class _Told:
 
     def _pair(self, pair: PairRow, comparison: Comparison) -> PairView:
         row = pair.row
-        chosen, rejected = self.answers[row.chosen_id], self.answers[row.rejected_id]
+        chosen = self.answers[row.chosen_id]
+        rejected = self.answers[row.rejected_id]
         may_be_people = row.decided_by in MAYBE_PEOPLE
         return PairView(
             prompt=self._number,

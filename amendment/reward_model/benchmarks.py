@@ -65,9 +65,11 @@ def best_of_n(scores: Sequence[Floats], qualities: Sequence[Floats], prompts: Se
     The curve is over the same pools at every point, so that it ends at the size of the smallest.
     """
     kept = [i for i, s in enumerate(scores) if np.isfinite(s).all()]
-    names, pools = [prompts[i] for i in kept], [(scores[i], qualities[i]) for i in kept]
+    names = [prompts[i] for i in kept]
+    pools = [(scores[i], qualities[i]) for i in kept]
     curves = [expected_picks(s, q) for s, q in pools]
-    means, picked = [float(q.mean()) for _, q in pools], [float(curve[-1]) for curve in curves]
+    means = [float(q.mean()) for _, q in pools]
+    picked = [float(curve[-1]) for curve in curves]
     smallest = min(map(len, curves), default=0)
     points = [k for k in range(1, smallest + 1) if k.bit_count() == 1 or k == smallest]
     figures: dict[str, Estimate | float] = {
@@ -89,7 +91,8 @@ def expected_picks(scores: Floats, qualities: Floats) -> Floats:
     et al. 2021, 2112.09332, appendix I; Gao et al. 2022, appendix I). It uses every subset of the pool and is unbiased.
     """
     _, place = np.unique(scores, return_inverse=True)
-    tied, n = np.bincount(place, qualities) / np.bincount(place), scores.size
+    tied = np.bincount(place, qualities) / np.bincount(place)
+    n = scores.size
     weights = np.array([[math.comb(i, k - 1) / math.comb(n, k) for i in range(n)] for k in range(1, n + 1)])
     picks: Floats = weights @ tied[np.sort(place)]
     return picks
@@ -129,7 +132,8 @@ def reward_bench(
     mathematics as the 984 of code.
     """
     gap = np.asarray(chosen, dtype=np.float64) - np.asarray(rejected, dtype=np.float64)
-    finite, right = np.isfinite(gap), (gap > 0) + 0.5 * (gap == 0)
+    finite = np.isfinite(gap)
+    right = (gap > 0) + 0.5 * (gap == 0)
 
     def places(wanted: Sequence[str]) -> list[int]:
         return [i for i, name in enumerate(subsets) if name in wanted and finite[i]]
@@ -139,7 +143,8 @@ def reward_bench(
 
     sections = {name: estimate_rows(rows) for name, wanted in SECTIONS.items() if (rows := places(wanted))}
     if (math_rows := places(MATH)) and (code_rows := places(CODE)):
-        rows, kinds = [*math_rows, *code_rows], ["math"] * len(math_rows) + ["code"] * len(code_rows)
+        rows = [*math_rows, *code_rows]
+        kinds = ["math"] * len(math_rows) + ["code"] * len(code_rows)
         sections["reasoning"] = macro_share(right[rows], kinds, [prompts[i] for i in rows])
     core = float(np.mean([section.value for section in sections.values()])) if sections else math.nan
     by_subset = {f"- {name}": estimate_rows(rows) for name in sorted(set(subsets)) if (rows := places([name]))}
@@ -219,7 +224,8 @@ def _ties(rows: Sequence[Best]) -> dict[str, Any]:
     if both:
         with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 counts as 0
             margin = float(np.nan_to_num(np.tanh(least / spreads - 1), nan=0.0).mean())
-        preferred, hard = float(np.mean(gaps > spreads)), float(np.mean(least > spreads))
+        preferred = float(np.mean(gaps > spreads))
+        hard = float(np.mean(least > spreads))
     accuracy = 0.3 * tied_accuracy.value + 0.3 * ref_accuracy.value
     return {
         "Ties": float(accuracy + 0.2 * preferred + 0.2 * hard + 0.01 * margin),

@@ -160,7 +160,8 @@ def _first_figure(evaluation: RewardEvaluation) -> float:
 def against_people(p_chosen: ArrayLike, shares: ArrayLike, prompts: Sequence[str]) -> CalibrationReport | None:
     """P(chosen) against the share of people's votes, by `calibration_report`; rows without a share (nan) or without a
     probability are left out. None where none is left."""
-    p, y = np.asarray(p_chosen, dtype=np.float64), np.asarray(shares, dtype=np.float64)
+    p = np.asarray(p_chosen, dtype=np.float64)
+    y = np.asarray(shares, dtype=np.float64)
     usable = np.flatnonzero(np.isfinite(p) & np.isfinite(y)).tolist()
     if not usable:
         return None
@@ -203,7 +204,8 @@ def evaluate_pairs(
     """
     difference = np.asarray(chosen_scores, dtype=np.float64) - np.asarray(rejected_scores, dtype=np.float64)
     finite = np.isfinite(difference)
-    rows, d = np.flatnonzero(finite).tolist(), difference[finite]
+    rows = np.flatnonzero(finite).tolist()
+    d = difference[finite]
     prompts = [prompt_ids[i] for i in rows]
     right = (d > 0) + 0.5 * (d == 0)
 
@@ -215,7 +217,8 @@ def evaluate_pairs(
     shorter = longer = None
     if chosen_lengths is not None and rejected_lengths is not None:
         excess = (np.asarray(chosen_lengths, dtype=np.float64) - np.asarray(rejected_lengths, dtype=np.float64))[finite]
-        shorter, longer = estimate_slice(excess < 0), estimate_slice(excess > 0)
+        shorter = estimate_slice(excess < 0)
+        longer = estimate_slice(excess > 0)
     return PairEvaluation(
         accuracy=share(right, prompts),
         log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts).within(0),
@@ -252,7 +255,8 @@ def _is_pool(cell: Any) -> bool:
 
 def _by_layout(rows: Sequence[Row]) -> dict[BenchmarkLayout, list[Row]]:
     """Return the rows of each layout. Raises DataError naming each row (from 1) that cannot be read."""
-    layouts, problems = defaultdict[BenchmarkLayout, list[Row]](list), list[Problem]()
+    layouts = defaultdict[BenchmarkLayout, list[Row]](list)
+    problems = list[Problem]()
     for number, row in enumerate(rows, start=1):
         try:
             layouts[_checked(row)].append(row)
@@ -360,7 +364,8 @@ def _request(row: Row, answer: Any) -> Row:
 
 
 def _benchmark(layout: BenchmarkLayout, score: ScoreFunction, rows: Sequence[Row]) -> Benchmark:
-    scores, prompts = _scores(score, rows, layout), [_prompt(row) for row in rows]
+    scores = _scores(score, rows, layout)
+    prompts = [_prompt(row) for row in rows]
     if layout == "pools":
         return best_of_n(scores, [_qualities(row) for row in rows], prompts)
     if layout == "reward-bench":
@@ -386,7 +391,8 @@ def _pairs(score: ScoreFunction, rows: list[Row], probability: Probability) -> d
         share if row.get("p_chosen") is None else row["p_chosen"] for row, share in zip(rows, shares, strict=True)
     ]
     at = [i for i, p in enumerate(decided) if p != 0.5]  # a tie has no orientation that a model could get right
-    p_chosen, is_scored = np.full(chosen.shape, np.nan), np.isfinite(chosen) & np.isfinite(rejected)
+    p_chosen = np.full(chosen.shape, np.nan)
+    is_scored = np.isfinite(chosen) & np.isfinite(rejected)
     p_chosen[is_scored] = probability(chosen[is_scored], rejected[is_scored])
     categories = [next((row[name] for name in CATEGORIES if row.get(name) is not None), None) for row in rows]
     measured = evaluate_pairs(

@@ -43,7 +43,8 @@ class RewardModel:
         from amendment.training.model_files import load_model, load_tokenizer, placed, quietly
 
         with quietly():
-            tokenizer, kind = load_tokenizer(path), AutoModelForSequenceClassification
+            tokenizer = load_tokenizer(path)
+            kind = AutoModelForSequenceClassification
             subject = f"{path}: the reward model"
             model = placed(load_model(kind, path, subject=subject, num_labels=1, dtype=torch.float32))
         pad = model.config.get_text_config().pad_token_id
@@ -71,7 +72,8 @@ class RewardModel:
         with quietly(), torch.inference_mode():
             ids = render_completions(rows_in(rows), Renderer(self._tokenizer))
             scores = np.full(len(ids), np.nan)
-            limit, cuts = self.meta.max_length, self.meta.over_length == "truncate"
+            limit = self.meta.max_length
+            cuts = self.meta.over_length == "truncate"
             fitting = [i for i, tokens in enumerate(ids) if cuts or len(tokens) <= limit]
             sequences = [ids[i][:limit] for i in fitting]
             batches = padded_batches(sequences, pad=self.meta.pad_token_id, device=self._model.device)

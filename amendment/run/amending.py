@@ -224,7 +224,8 @@ class _Amending:
 
     def _read(self) -> list[_Judged]:
         """Return the labelled comparisons on which the first judge has a verdict, in the order of the sample."""
-        workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
+        workspace = self.workspace
+        rater = f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
         votes = person_votes(workspace.rows(OPEN, Verdict))
         sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from amendment.audit.inputs import AuditInputs, read_votes
-from amendment.audit.probes import ProbeAnswers
+from amendment.audit.probes import ProbeAnswers, probe_report
+from amendment.audit.sections import probe_sections
 from amendment.audit.single import read_labels
 from amendment.audit.studies import describe_study
+from amendment.audit.variants import probe_json, variant_agreements, variant_sections
 from amendment.data.store import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.people.certificate import Audited, write_certificate, write_label_certificate
-from amendment.people.gate import certified_report
-from amendment.people.samples import SpotCheckSettings
 from amendment.preference.settings import JudgingConfig
-from amendment.stages.audit import find_requirements, read_files, read_run, simulated_banner
+from amendment.stages.audit import find_requirements, read_files, read_people, read_run, simulated_banner
 from amendment.stages.contract import RunSettings
 from amendment.stages.tables import RunTables
 from amendment.yamlfile import parse_yaml, validate
@@ -88,11 +88,17 @@ def audit_folder(run: Path, settings: RunSettings, tables: RunTables, *, folder:
     workspace = Workspace(run)
     is_probed = PROBED in tables and workspace.path(PROBED).is_file()
     probes = workspace.read(PROBED, ProbeAnswers) if is_probed else []
-    inputs, people = (
-        read_run(workspace, settings, tables),
-        certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed),
+    inputs = read_run(workspace, settings, tables)
+    report = probe_report(probes)
+    variants = variant_agreements(probes)
+    return _write_outside(
+        inputs,
+        folder or Path("audits") / settings.name,
+        settings,
+        people=read_people(workspace, settings),
+        parts={"probes": probes and probe_json(report, variants)},
+        chapters=[*probe_sections(report), *variant_sections(variants)],
     )
-    return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
 
 
 def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **sections: Any) -> Audited:

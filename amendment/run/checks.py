@@ -146,7 +146,8 @@ def _function_problems(config: RunFile, models: Mapping[str, ModelFunction]) -> 
     named: dict[str, Any] = {}
     functions: dict[str, Any] = dict(models)
     for name, function in functions.items():
-        spec, shown = config.models.get(name), function_name(function)
+        spec = config.models.get(name)
+        shown = function_name(function)
         entry = f"{name}: {{provider: function, model: NAME}}"
         if spec is None:
             near = did_you_mean(name, config.models)
@@ -182,7 +183,8 @@ def _check_rest(document: Document, base: Path, problems: Iterable[Problem]) -> 
     except ValidationError:
         try:
             good = {key: value for key, value in data.items() if key not in tops}
-            config, references = run_file_model().model_validate({"name": "x", **good}), []
+            config = run_file_model().model_validate({"name": "x", **good})
+            references = []
         except ValidationError:
             return []
     own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))
@@ -244,7 +246,8 @@ def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) 
     """Return the models of these stages that have no price, each with its place and the nearest name."""
     config, document = loaded.config, loaded.document
     try:
-        names, table = unpriced(config, loaded.base, stages), price_table(config, loaded.base)
+        names = unpriced(config, loaded.base, stages)
+        table = price_table(config, loaded.base)
     except ConfigError:  # a wrong table is reported elsewhere
         return []
     problems = []
@@ -319,7 +322,8 @@ def _with_line(loaded: LoadedRun, problem: Problem) -> Problem:
     for loc, source in parts(document.data):
         if not isinstance(source, dict) or source.keys().isdisjoint(("path", "dataset")):
             continue
-        path, dataset = source.get("path"), source.get("dataset")
+        path = source.get("path")
+        dataset = source.get("dataset")
         file = str(loaded.base / str(path)) if path is not None else f"dataset {dataset}"
         rest = message.removeprefix(file)
         if rest == message or not rest.startswith(":") or _ROW.match(rest):

@@ -106,7 +106,8 @@ def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None,
     again = [] if accepted else repeated_asks(loaded, folder, until=until)
     if not again:
         return
-    calls, money = sum(row.calls for row in again), [row.usd for row in again]
+    calls = sum(row.calls for row in again)
+    money = [row.usd for row in again]
     unknown = ", plus models without a price" if None in money else ""
     differences = [str(change) for change in changes(loaded.config, folder)] or [
         "what these stages read (constitution, judge or data) has changed"
@@ -133,7 +134,8 @@ def repeated_asks(loaded: LoadedRun, folder: Path, *, until: str | None = None) 
     altered = _altered(stages, folder)
     if not altered and not (altered is None and changes(loaded.config, folder)):
         return []
-    up_to_date, begun = run.up_to_date(stages), _begun(folder)
+    up_to_date = run.up_to_date(stages)
+    begun = _begun(folder)
     done = {stage.name for stage in stages if run.note(stage.name)} - set(up_to_date)
     counted = done | (begun if altered is None else begun & set(altered))
     asks = plan_run(loaded, folder, until=until).asks if counted else ()

@@ -126,12 +126,14 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
     """
     config, base, run = loaded.config, loaded.base, RunFolder(folder)
     stages = assemble(RunContext(config, base, run, QuietProgress()))
-    wanted, done = up_to(stages, until), run.up_to_date(stages)
+    wanted = up_to(stages, until)
+    done = run.up_to_date(stages)
     warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), up_to_date=done)
     prices = find_prices(config, base)
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
         spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
-        likely, most = DryRun(ledger, prices), DryRun(ledger, prices, is_longest=True)
+        likely = DryRun(ledger, prices)
+        most = DryRun(ledger, prices, is_longest=True)
         places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
         stops, _ = (
             _perform(
@@ -229,13 +231,15 @@ def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
 def _held_by_tokens(specs: Mapping[str, ModelSpec], asks: Sequence[Asks]) -> Iterator[str]:
     """Yield the stages that a model's limit of tokens slows down."""
     for row in asks:
-        spec, counts = specs.get(row.model), row.model_dump(include={"calls", "input_tokens", "output_tokens"})
+        spec = specs.get(row.model)
+        counts = row.model_dump(include={"calls", "input_tokens", "output_tokens"})
         if row.calls and row.seconds and row.seconds <= by_tokens(spec, **counts):
             yield f"time of {plain(row.model)} in {row.stage}: limited by its tokens_per_minute"
 
 
 def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun, speeds: Speeds) -> Asks:
-    likely, most = likely_run.tallies[place], most_run.tallies[place]
+    likely = likely_run.tallies[place]
+    most = most_run.tallies[place]
     stage, model = place
     spec = located(loaded.config.models[model], loaded.base) if model in loaded.config.models else None
     is_policy = spec is None

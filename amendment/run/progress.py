@@ -111,7 +111,8 @@ class _View:
     def event(self) -> ProgressEvent:
         """Return how it stands now."""
         now, tally = time.monotonic(), self.tally
-        fresh, planned = tally.calls - tally.cached, tally.planned
+        fresh = tally.calls - tally.cached
+        planned = tally.planned
         while len(self._answered) > 1 and self._answered[1][0] < now - SECONDS_OF_RATE:
             self._answered.popleft()
         since, before = self._answered[0]
@@ -149,7 +150,8 @@ class _View:
 
     def ending(self) -> str:
         """Return a line about the whole, once it is done."""
-        tally, seconds = self.tally, _time(time.monotonic() - self.began)
+        tally = self.tally
+        seconds = _time(time.monotonic() - self.began)
         cached = [f"{tally.cached:,} from the ledger"] if tally.cached else []
         calls = ", ".join([f"{tally.calls:,} calls", *cached, *_faults(tally)])
         return f"  {plain(tally.title)}: {tally.done:,} of {tally.total:,} in {seconds}; {calls}"

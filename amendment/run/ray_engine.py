@@ -128,9 +128,11 @@ def _own_sigterm() -> Iterator[None]:
 @contextmanager
 def _pool(ray: Any, context: RunContext, stages: Sequence[str]) -> Iterator[Elsewhere]:
     part: Any = context.config.engine
-    calls, folder = context.calls, context.workspace.folder.resolve()
+    calls = context.calls
+    folder = context.workspace.folder.resolve()
     count = _count(part.workers, part.gpus, ray.cluster_resources())
-    base, word = context.base.resolve(), secrets.token_hex(8)
+    base = context.base.resolve()
+    word = secrets.token_hex(8)
     job = _Job(given_in(context.config), base, folder, context.patience, tuple(stages), word)
     write_text(folder / SEEN, job.word)
     calls.ledger.settle()
@@ -194,7 +196,8 @@ def choose_worker(prompt_id: str, count: int) -> int:
 
 def _count(workers: int | None, gpus: float, resources: dict[str, float]) -> int:
     """Return the number of workers. Raises ConfigError if the cluster has no room for them."""
-    cpus, all_gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
+    cpus = int(resources.get("CPU", 0))
+    all_gpus = resources.get("GPU", 0.0)
     most = min(cpus, int(all_gpus / gpus)) if gpus else cpus
     if most < (workers or 1):
         raise ConfigError(
@@ -263,7 +266,8 @@ class _WorkerContext(RunContext):
         usd = config.budget.usd if config.budget else None
         worker = f"{number}-{secrets.token_hex(8)}"
         desk.join.remote(number, worker, self.spent(ledger))
-        budget, returned = RemoteBudget(usd, desk, worker), ledger.earlier.models()
+        budget = RemoteBudget(usd, desk, worker)
+        returned = ledger.earlier.models()
         self._calls = RemoteCalls(desk, worker, ledger, budget=budget, returned=returned, **job.patience._asdict())
 
 

@@ -142,7 +142,8 @@ def scope_problems(config: RunFile, rules: Sequence[Constitution], scopes: Seque
 
 def pair_warnings(config: RunFile, prompts: int) -> Iterator[ConfigWarning]:
     """Yield what a training on the pairs of so many prompts will have too little of."""
-    stages, dataset = list_stages(config), config.need(DatasetConfig)
+    stages = list_stages(config)
+    dataset = config.need(DatasetConfig)
     if not any(stage.model_title and "dataset/train" in stage.reads for stage in stages):
         return
     share = dataset.test_share
@@ -216,7 +217,8 @@ def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[Conf
     for stage in list_stages(config) if scopes else ():
         for place, name in stage.categories():
             if name not in present:
-                near, there = did_you_mean(name, present), ", ".join(present) or "none"
+                near = did_you_mean(name, present)
+                there = ", ".join(present) or "none"
                 yield place, f"no prompt has category {name!r}{near}; there are {there}"
 
 

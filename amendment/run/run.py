@@ -35,7 +35,7 @@ from amendment.run.progress import Progress, ProgressEvent, open_progress
 from amendment.run.references import NO_INPUT, only_lends_models
 from amendment.run.runfile.config import RunFile
 from amendment.run.status import why_ended
-from amendment.run.summary import write_spending, write_summary
+from amendment.run.summary import less_than_spent, write_spending, write_summary
 from amendment.stages.contract import StageResult, dump
 from amendment.stages.passes import Elsewhere, one_pass
 from amendment.text import plain
@@ -265,7 +265,10 @@ class Run(AbstractContextManager["Run"]):
         else:
             for line in self._loaded.kept:
                 self._progress.say(line)
-        self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
+        ledger = self._context.calls.ledger  # opening it locks the folder before anything is written
+        if not len(ledger) and (less := less_than_spent(ledger)):
+            remedy = "put ledger.sqlite back, or move spending.json away, and all calls are made and paid again"
+            raise LedgerError(f"{self.folder}: {less[0]}; {remedy}")
         self._write_config()
         remember_settings(wanted, self.folder, self._given)
 
@@ -352,7 +355,8 @@ class Run(AbstractContextManager["Run"]):
             "done": done,
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
-        path, text = self.folder / "status.json", json_text(status)
+        path = self.folder / "status.json"
+        text = json_text(status)
         try:
             write_text(path, text)
         except OSError as fault:
@@ -417,7 +421,8 @@ class _Models(Mapping[str, Model]):
 
     def __getitem__(self, name: str) -> Model:
         if name not in self._known:
-            near, names = did_you_mean(name, self._known), ", ".join(self._known)
+            near = did_you_mean(name, self._known)
+            names = ", ".join(self._known)
             raise ConfigError(f"no model {name!r} in this run{near}; there are {names}")
         return self._open(name)
 

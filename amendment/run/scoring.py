@@ -124,7 +124,8 @@ def score_files(
     if out.exists() and not replace:
         raise ConfigError(f"{out}: exists already; choose another --out, or pass --replace to overwrite it")
     rows = [(source.label, row) for source in named for row in read_asked(source, base, columns)[0]]
-    model, scored = RewardModel.load(folder), list[dict[str, Any]]()
+    model = RewardModel.load(folder)
+    scored = list[dict[str, Any]]()
     for begin in range(0, len(rows), CHUNK):
         scored += _chunk(model, rows[begin : begin + CHUNK])
         progress(len(scored), len(rows))
@@ -158,7 +159,8 @@ def _chunk(model: RewardModel, rows: Sequence[tuple[str, AskedRow]]) -> list[dic
 
 def _scored(model: RewardModel, row: AskedRow, rewards: NDArray[np.float64]) -> dict[str, Any]:
     """Return the scores of one row, under the names of its answers."""
-    ids, numbers = [answer.id for answer in row.answers], [_number(reward) for reward in rewards]
+    ids = [answer.id for answer in row.answers]
+    numbers = [_number(reward) for reward in rewards]
     scores: dict[str, Any] = {"kind": row.kind, "prompt_id": row.prompt.id}
     if row.kind == "answer":
         scores |= {"candidate_id": ids[0], "score": numbers[0]}
@@ -231,7 +233,8 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
     bad."""
     table = read_source(source, base)
     rows, read = _layout(table, columns)
-    problems, asked = list(table.problems), list[AskedRow]()
+    problems = list(table.problems)
+    asked = list[AskedRow]()
     for row in rows:
         row_alone = Row(row.place.removeprefix(table.place).lstrip(": "), row.values)
         faults: list[Problem] = []

@@ -113,7 +113,8 @@ def loss_lines(results: Mapping[str, Result]) -> list[str]:
 
 def _people(audit: Result) -> list[str]:
     """Return the result of a spot check, in a line."""
-    gate, agreed = audit.figure("gate"), audit.figure("judge_agrees_with_people")
+    gate = audit.figure("gate")
+    agreed = audit.figure("judge_agrees_with_people")
     if gate is None:
         return []
     agreement = ""

@@ -98,7 +98,8 @@ def attention(principles: tuple[str, ...], leak: float) -> Attributes:
 def _difference(prompt: str, first: str, second: str, weights: Attributes) -> float:
     if not knows(prompt):
         return 0.0
-    a, b = truth(prompt, first).attributes, truth(prompt, second).attributes
+    a = truth(prompt, first).attributes
+    b = truth(prompt, second).attributes
     return sum(w * (x - y) for w, x, y in zip(weights, a, b, strict=True))
 
 

@@ -287,7 +287,8 @@ def _revise(scene: Scene) -> Utterance:
 def _compare(scene: Scene) -> Utterance:
     """Compare `answer_a` and `answer_b`: by label probabilities, or in a verdict line, perhaps after a reason."""
     persona, rng, temperature = scene.persona, scene.rng, scene.temperature
-    first, second = scene.text("answer_a"), scene.text("answer_b")
+    first = scene.text("answer_a")
+    second = scene.text("answer_b")
     log_odds = prefer(
         scene.prompt, first, second, principles=scene.principles, nudges=scene.nudges, persona=persona, rng=rng
     )
@@ -307,7 +308,8 @@ def _likeliest(logprobs: dict[str, float]) -> Utterance:
 
 def _score(scene: Scene) -> Utterance:
     """Score one answer on the scale 1 to 10."""
-    grade, has_schema = scene.grade(scene.principles), scene.question.answer_schema is not None
+    grade = scene.grade(scene.principles)
+    has_schema = scene.question.answer_schema is not None
     if scene.shows and not has_schema:
         return _likeliest(score_logprobs(grade))
     reasons = has_schema or scene.wants_reasons

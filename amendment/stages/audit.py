@@ -38,6 +38,7 @@ from amendment.people.gate import (
     write_gate,
 )
 from amendment.people.labelling import ASKED, CALIBRATOR, OPEN, PROBABILITIES, SAMPLE, SEALED
+from amendment.people.report import PeopleReport
 from amendment.people.samples import ExportedProbability, SampledItem, SpotCheckSettings
 from amendment.preference.settings import REPORT, JudgingConfig
 from amendment.records import LABELLERS, Candidate, Prompt, Verdict
@@ -108,7 +109,7 @@ class AuditStage(Stage):
             if self.is_of_run
             else read_files(_pinned(settings, workspace), context.base)
         )
-        people = certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed)
+        people = read_people(workspace, settings)
         write = partial(
             write_certificate,
             name=settings.name,
@@ -143,6 +144,11 @@ def find_requirements(settings: RunSettings) -> Requirements:
         copies_allowed=any(source.despite for source in settings.verdicts),
         drawn=people is None and settings.drawn_at_random,
     )
+
+
+def read_people(workspace: Workspace, settings: RunSettings) -> PeopleReport | None:
+    """Return what people's labels say of the judge's, where they checked it."""
+    return certified_report(workspace, settings.part(SpotCheckSettings), seed=settings.seed)
 
 
 def read_files(settings: RunSettings, base: Path) -> AuditInputs:
@@ -213,7 +219,8 @@ def _public(inputs: AuditInputs, outgoing: Outgoing) -> AuditInputs:
     """Return the same with people under pseudonyms; figures do not depend on names, and a name that is not read cannot
     leave. A judge that is called like one of the pseudonyms is distinguished from it by its kind."""
     names = outgoing.people.by_name
-    judges, hidden = {name: f"model {name}" for name in names.values()}, outgoing.people.hiding()
+    judges = {name: f"model {name}" for name in names.values()}
+    hidden = outgoing.people.hiding()
     return replace(
         inputs,
         votes=[
@@ -236,7 +243,8 @@ def simulated_banner(settings: RunSettings) -> str | None:
         parts.append("all prompts" if is_lilliput(settings) else "some prompts")
     if models := [name for name, spec in settings.models.items() if spec.provider == "simulated"]:
         parts.append(f"all replies of {', '.join(models)}")
-    check, evaluation = settings.part(SpotCheckSettings), settings.part(EvaluateConfig)
+    check = settings.part(SpotCheckSettings)
+    evaluation = settings.part(EvaluateConfig)
     people = {part.people for part in (check, evaluation and evaluation.people) if part}
     if "simulated" in people:
         parts.append("some human labels" if "page" in people else "all human labels")

@@ -64,7 +64,8 @@ class BaseStage(TrainingStage):
         if self.config.on == "chosen":
             self.refuse_failed_gate(context)
         rows = self._rows(context)
-        folder, seed = context.workspace.path("models/base"), context.config.seed
+        folder = context.workspace.path("models/base")
+        seed = context.config.seed
         untrained = folder.with_name("base.untrained")
         shape = TinyModel(hidden=self.config.hidden, intermediate=3 * self.config.hidden, vocab=self.config.vocab)
         build_tiny(untrained, _texts(rows), shape, seed)

@@ -50,7 +50,8 @@ class CalibrationStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         """Fit to the open labels, and apply to all that is exported."""
-        workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration
+        workspace = context.workspace
+        method = self.settings.need(SpotCheckSettings).calibration
         run = run_pairs(context, self.tables)
         exported = exported_comparisons(run)
         votes = person_votes(workspace.read(OPEN, Verdict))

@@ -194,7 +194,8 @@ def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
     """Return all draws of one source, in the order of the prompts."""
     drawn: list[Drawn] = []
     with context.policy(source.model, temperature=1.0, max_tokens=source.max_tokens, batch_size=BATCH) as model:
-        window, proof = context.window([model]), Proof(context.config.parts(Verifier), *DECISIVE)
+        window = context.window([model])
+        proof = Proof(context.config.parts(Verifier), *DECISIVE)
 
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
             return await _draw(source, model, *numbered, window=window, proof=proof)

@@ -194,7 +194,8 @@ class _ConstructStep(Step):
                 self._pools[number] = contrast_principles(context.constitutions, part.principles)
                 drawn_by += [drawn.id for drawn in self._pools[number]]
                 if any(not drawn.principle.check for drawn in self._pools[number]):
-                    folder, model = load_judge_folder(CONFIRMING_PROTOCOL), context.model(part.confirming)
+                    folder = load_judge_folder(CONFIRMING_PROTOCOL)
+                    model = context.model(part.confirming)
                     self._judges[number] = Judge(folder=folder, model=model, constitutions=())
                     if part.is_confirmed_by_writer(context.config.models):
                         own.add(self._judges[number].name)

@@ -441,7 +441,8 @@ def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> 
 
 def pair_rules(settings: RunSettings, tables: RunTables) -> PairRules:
     """Return who decides the pairs of a run with these tables."""
-    judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
+    judging = settings.part(JudgingConfig)
+    people = settings.part(SpotCheckSettings)
     dataset = settings.need(DatasetConfig)
     decisions = [name for name in tables.of(Role.DECISIONS) if name != IMPORTED]
     return PairRules(

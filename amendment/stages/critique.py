@@ -79,7 +79,8 @@ class _Chains(Step):
 
     async def work(self, item: PromptItem) -> tuple[Prompt, Chain]:
         """Draft, critique and revise; a chain that ends early keeps what it has."""
-        constitutions, seed = self._context.constitutions, self._context.config.seed
+        constitutions = self._context.constitutions
+        seed = self._context.config.seed
         chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
         item.is_pending = chain.ending.outcome == "pending"

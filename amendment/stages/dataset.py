@@ -187,7 +187,8 @@ def _decided(context: Context, run: RunPairs, decided: Decided) -> Result:
         figures += by_label("cut_at_max_tokens", "answers", cut, "pairs")
     if run.rules.has_constructed:
         figures += counted(constructed=len(decided.answers))
-    result, judging = Result(figures=tuple(figures)), run.rules.judging
+    result = Result(figures=tuple(figures))
+    judging = run.rules.judging
     if judging and takes_both_ends(context.config.candidates):
         candidates = context.workspace.read("critique/candidates", Candidate)
         result += compare_revisions(candidates, run.judgements(JUDGED), min_margin=judging.min_margin)

@@ -76,7 +76,8 @@ def round_diversity(
 
 def _result(diversity: Diversity, label: str, **of: str) -> Result:
     """Return the figures, and what the gate against collapse says of each set that was compared."""
-    figures, notes = [*diversity.figures(label, **of)], list[str]()
+    figures = [*diversity.figures(label, **of)]
+    notes = list[str]()
     for name, gate in collapse_gates(diversity).items():
         figures.append(Figure(name="collapse", value=gate.outcome, of={**of, label: name}))
         if gate.fallen:

@@ -129,7 +129,8 @@ class DpoStage(PairTrainingStage):
         """Train and measure the policy that has the stage's name."""
         name, train = self.name, self.pairs(context)
         config, smoothing = smoothed(context.workspace, name, self.config)
-        base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
+        base = context.trained_base(config.base)
+        folder = context.workspace.path(f"models/{name}")
         result = train_dpo(
             base,
             train,

@@ -378,7 +378,8 @@ def _reward_against_truth(context: Context) -> Iterator[Figure]:
     rows = [pair.to_json() for pair, _ in with_gap]
     scores = score_pairs(context.workspace.path("models/reward_model"), rows)
     clusters = np.array([pair.prompt_id for pair, _ in with_gap])
-    sign, gaps = np.sign([gap for _, gap in with_gap]), scores.chosen - scores.rejected
+    sign = np.sign([gap for _, gap in with_gap])
+    gaps = scores.chosen - scores.rejected
     scored = np.isfinite(gaps)
     right = share((np.sign(gaps[scored]) * sign[scored] + 1) / 2, clusters[scored].tolist())
     yield Figure(name="reward_model_against_truth", value=right, unit="share")

@@ -91,7 +91,8 @@ class EvaluationSampleStage(_EvaluationPeopleStage):
 
     def make(self, context: Context) -> StageResult:
         """Draw at random, of every two policies in proportion."""
-        workspace, seed = context.workspace, context.config.seed
+        workspace = context.workspace
+        seed = context.config.seed
         compared = workspace.read(COMPARISONS, PolicyComparison)
         if not compared:
             raise AmendmentError(
@@ -161,7 +162,8 @@ class EvaluationLabelsStage(_EvaluationPeopleStage):
         labels = current_labels(workspace, EVALUATION, self.config, seed=context.config.seed)
         verdicts = [verdict for label in labels if (verdict := as_verdict(label))]
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
-        compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
+        compared = workspace.read(COMPARISONS, PolicyComparison)
+        items = workspace.read(SAMPLE, EvaluationItem)
         figures = [*counted(**label_counts(labels)), *corrected_win_rates(compared, items, votes)]
         artefacts = (workspace.write(VERDICTS, Verdict, verdicts),)
         return StageResult(artefacts, Result(figures=tuple(figures)))

@@ -252,7 +252,8 @@ class _Writing:
         """Return how few prompts are new, and why."""
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in self.left_out.most_common())
         why = f"left out: {reasons}" if reasons else f"no list in the replies to {self._asked:,} questions"
-        wanted, name = self._part.prompts, plain(self._part.model)
+        wanted = self._part.prompts
+        name = plain(self._part.model)
         return f"generate[{self._index}]: {name} wrote {len(self.new):,} usable prompts, expected {wanted:,} ({why})"
 
     def _question(self, number: int) -> _PromptQuestion:

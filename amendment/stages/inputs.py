@@ -84,7 +84,8 @@ class InputsStage(Stage):
             read_overlap(clean, base, glimpse=True)
 
     def make(self, context: Context) -> StageResult:
-        workspace, scanner = context.workspace, run_scanner(key_variables(dump(context.config)))
+        workspace = context.workspace
+        scanner = run_scanner(key_variables(dump(context.config)))
         cleaning = Cleaning(context.config.clean, context.base, scanner)
         with workspace.writing("inputs/prompts", Prompt) as add:
             inputs = StreamedInputs(cleaning.prompts(add))

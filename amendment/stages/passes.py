@@ -135,6 +135,7 @@ def trained_prompts(context: Context) -> set[str]:
 def unseen_prompts(context: Context) -> list[Prompt]:
     """Return the held-out prompts without those of training pairs, in the order of a seeded hash, so that a larger
     number of them holds the smaller one's."""
-    unseen, seed = context.held_out() - trained_prompts(context), context.config.seed
+    unseen = context.held_out() - trained_prompts(context)
+    seed = context.config.seed
     prompts = [prompt for prompt in context.prompts().values() if prompt.id in unseen]
     return sorted(prompts, key=lambda prompt: content_id(["evaluate", seed, prompt.id]))

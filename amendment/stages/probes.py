@@ -166,7 +166,8 @@ class ProbesStage(Stage):
         judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
         subjects = _subjects(context, self.part, self.tables.answers)
         tasks = [_Group(judge, subject, principle) for subject, principle in subjects for judge in judges]
-        names, paraphrases = self.part.names, dict[str, Paraphrase]()
+        names = self.part.names
+        paraphrases = dict[str, Paraphrase]()
         writer = context.model(self.part.paraphraser) if self.part.paraphraser else None
         kinds: dict[str, type[Record]] = {"paraphrases": Paraphrase} if writer else {}
 
@@ -211,7 +212,8 @@ class ProbesStage(Stage):
 
 def _subjects(context: Context, part: ProbesConfig, tables: Iterable[str]) -> list[tuple[Subject, str]]:
     """Return the comparisons that are probed, with their texts, and the principle by which each is asked about."""
-    workspace, seed = context.workspace, context.config.seed
+    workspace = context.workspace
+    seed = context.config.seed
     chosen = _chosen(workspace.rows("judging/judgements", Judgement), seed)[: part.pairs]
     prompt_ids = {judgement.prompt_id for judgement in chosen}
     prompts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt) if prompt.id in prompt_ids}
@@ -227,7 +229,8 @@ def _subjects(context: Context, part: ProbesConfig, tables: Iterable[str]) -> li
             verdicts[verdict.prompt_id].append(verdict)
     subjects = []
     for judgement in chosen:
-        p_a, between = judgement.p_a or 0.0, Comparison(judgement.prompt_id, judgement.a, judgement.b)
+        p_a = judgement.p_a or 0.0
+        between = Comparison(judgement.prompt_id, judgement.a, judgement.b)
         # a draw is decided by a coin, so that it can be probed as well
         a_lost = content_id(["even", seed, between.id])[-1] in "01234567" if p_a == 0.5 else p_a < 0.5
         principle = _principle(verdicts[between.prompt_id], between, a_lost=a_lost)

@@ -31,7 +31,8 @@ class RewardModelStage(PairTrainingStage):
 
     def make(self, context: Context) -> StageResult:
         """Train on the pairs of the train split; the held-out ones fit its temperature and measure it."""
-        train, test = self.pairs(context), pair_rows(context, "test")
+        train = self.pairs(context)
+        test = pair_rows(context, "test")
         config, smoothing = smoothed(context.workspace, self.name, self.config)
         folder = context.workspace.path("models/reward_model")
         result = train_reward(

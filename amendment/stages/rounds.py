@@ -75,7 +75,8 @@ def _in_round(number: int, artefact: str) -> str:
 def _source(settings: RunSettings, number: int) -> ModelSource | None:
     """Return how to sample the policy of the round before; None if neither `rounds` nor `candidates` says so. Other
     sources give the same answers in every round, and these have been judged."""
-    last, per_prompt = _policy(number - 1), settings.need(RoundsConfig).per_prompt
+    last = _policy(number - 1)
+    per_prompt = settings.need(RoundsConfig).per_prompt
     sources = [source for source in settings.parts(ModelSource) if source.model in POLICY_STAGES]
     if sources:
         return sources[-1].model_copy(update={"model": last, "per_prompt": per_prompt or sources[-1].per_prompt})
@@ -157,7 +158,8 @@ class RoundsStage(Stage):
     def problems(self) -> Iterator[ConfigProblem]:
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
-        judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
+        judging = settings.part(JudgingConfig)
+        people = settings.part(SpotCheckSettings)
         if not _deciding_stage(settings):
             decides = "judging judges the policy's answers, or verify decides between them"
             yield ("rounds",), f"in each round {decides}, and the run has neither; add one of them"
@@ -167,7 +169,8 @@ class RoundsStage(Stage):
             yield ("rounds",), "spot_check checks a judge, and the run has none; add judging, or leave spot_check out"
         if config.n == 1:
             return
-        source, advice = _source(settings, 2), "add per_prompt here, such as per_prompt: 4"
+        source = _source(settings, 2)
+        advice = "add per_prompt here, such as per_prompt: 4"
         if source is None:
             why = "no policy of the run is among candidates, so nothing says how to ask the last one"
             yield ("rounds",), f"{why}; {advice}"
@@ -211,7 +214,8 @@ class RoundsStage(Stage):
         self, context: Context, number: int, answers: Sequence[tuple[str, str]], train: Set[str]
     ) -> Iterator[Figure]:
         """Yield the figures of a round."""
-        read, name = context.workspace.read, partial(_in_round, number)
+        read = context.workspace.read
+        name = partial(_in_round, number)
         judged = [row.p_a for row in read(name(self.decisions), Judgement) if row.prompt_id in train]
         margin = _margin(context.config)
         new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
@@ -298,7 +302,8 @@ class _DrawAnswers(_LaterStage):
 
     def _run(self, context: Context, *, at_most: bool) -> StageResult:
         """Write the round's prompts, and that nobody brings answers to them; then sample."""
-        test, write = context.held_out(), self._within(context).workspace.write
+        test = context.held_out()
+        write = self._within(context).workspace.write
         prompts = context.prompts()
         write("inputs/prompts", Prompt, [prompts[name] for name in prompts if name not in test])
         write("inputs/candidates", Candidate, [])
@@ -334,7 +339,8 @@ class _ChoosePairs(_LaterStage):
         round_ = self._within(context)
         tables, notes = calibrated_again(round_) if self._is_checked else ([], [])
         run = run_pairs(round_, self._stage.tables)
-        texts, decided = run.texts, decide_pairs(run, OVERRULED)
+        texts = run.texts
+        decided = decide_pairs(run, OVERRULED)
         references = {constitution.id: constitution.reference for constitution in round_.rules}
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
         cleaning = Cleaning(round_.config.clean, round_.base)

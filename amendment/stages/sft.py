@@ -133,9 +133,11 @@ def helpful_rows(context: Context, config: SftConfig, *, others: int) -> Helpful
     answers: Iterable[Candidate]
     if not config.drafts_of:
         helpful = read_helpful(helpful_files(config), context.base)
-        prompts, answers = helpful.prompts, helpful.candidates.values()
+        prompts = helpful.prompts
+        answers = helpful.candidates.values()
     else:
-        prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)
+        prompts = context.prompts()
+        answers = context.workspace.rows("critique/candidates", Candidate)
         answers = [
             answer
             for answer in answers

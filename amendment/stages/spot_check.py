@@ -76,7 +76,8 @@ class SpotCheckStage(Stage):
             yield from simulated_people_problems(settings, SPOT_CHECK.keys, f"amendment label{SPOT_CHECK.option}")
 
     def outlook(self) -> Iterator[str]:
-        config, judging = self.config, self.settings.part(JudgingConfig)
+        config = self.config
+        judging = self.settings.part(JudgingConfig)
         judges = len(judging.every_judge) if judging else 1
         asked = Requirements(margin=config.gate.max_gap_to_human, looks=config.gate.looks)
         yield outlook(config.overlap, config.annotators, judges=judges, asked=asked)

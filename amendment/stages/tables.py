@@ -138,7 +138,8 @@ class Tables:
         return self._counts
 
     def _check(self) -> None:
-        total, pending = self._counts.total(), self._counts["pending"]
+        total = self._counts.total()
+        pending = self._counts["pending"]
         reasons = self._reasons[pending > 0]
         most_often = f" Most often: {reasons.most_common(1)[0][0]}" if reasons else ""
         if pending:

@@ -79,7 +79,8 @@ class VerifyStage(Stage):
 
     def make(self, context: Context) -> StageResult:
         settings, workspace = self.settings, context.workspace
-        prompts, answers = context.prompts(), _by_prompt(context, self.tables.of(Role.ANSWERS))
+        prompts = context.prompts()
+        answers = _by_prompt(context, self.tables.of(Role.ANSWERS))
         drawn_by = _list_draw_models(context)
         [rules] = verifier_rules(settings.parts(Verifier))
         kept = KeptAnswers([rules])
@@ -92,7 +93,8 @@ class VerifyStage(Stage):
                 checked = {name: [*_checked(settings, rules, prompt, answer)] for name, answer in different.items()}
                 outcomes = {name: passes_all(rows, "decide") for name, rows in checked.items()}
                 for answer in of_prompt:
-                    model, outcome = next(drawn_by) if answer.kind == "policy" else None, outcomes[answer.id]
+                    model = next(drawn_by) if answer.kind == "policy" else None
+                    outcome = outcomes[answer.id]
                     if model and answer.origin.template != HINTED and outcome is not None:
                         passed[model].setdefault(prompt_id, []).append(outcome)
                     for row in checked[answer.id]:

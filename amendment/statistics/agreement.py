@@ -35,7 +35,8 @@ def cohen_kappa(
 ) -> Estimate:
     """Return Kappa of two raters' classes, one per row: (p_o - p_e) / (1 - p_e) (Cohen 1960), bootstrapped over
     clusters."""
-    a, b = _classes(first, classes), _classes(second, classes)
+    a = _classes(first, classes)
+    b = _classes(second, classes)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"two raters need a class for each row, found shapes {a.shape} and {b.shape}")
     cells = sums_by_cluster(clusters, *(a * classes + b == cell for cell in range(classes * classes)))
@@ -163,7 +164,8 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
     """
     if not pairs.item.size:
         return ItemAlphas(np.zeros(0), 1.0)
-    items, classes = int(pairs.item.max()) + 1, int(max(pairs.first.max(), pairs.second.max())) + 1
+    items = int(pairs.item.max()) + 1
+    classes = int(max(pairs.first.max(), pairs.second.max())) + 1
 
     def by_class(of_first: Floats, of_second: Floats) -> Floats:
         both = np.concatenate([pairs.first, pairs.second])
@@ -173,14 +175,16 @@ def alpha_by_item(pairs: LabelPairs, *, is_ordered: bool) -> ItemAlphas:
     if is_ordered:
         rank = np.cumsum(p) - p / 2
         apart = rank[pairs.first] - rank[pairs.second]
-        distance, from_all = apart**2, (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
+        distance = apart**2
+        from_all = (rank - 0.5) ** 2 + p @ (rank - 0.5) ** 2
         farthest = float(np.ptp(rank[p > 0])) ** 2
         pull_observed = 2 / items * by_class(pairs.weight * apart, -pairs.weight * apart)
         pull_expected = 4 * p * (rank - 0.5)
     else:
         distance, from_all, farthest = (pairs.first != pairs.second).astype(np.float64), 1 - p, 1.0
         pull_observed = pull_expected = np.zeros(classes)
-    observed, expected = float(pairs.weight @ distance) / items, float(p @ from_all)
+    observed = float(pairs.weight @ distance) / items
+    expected = float(p @ from_all)
     if expected < 1e-12:  # all labels are equal: chance alone would agree always
         return ItemAlphas(np.zeros(items), 1.0)
     pull = pull_observed - observed / expected * pull_expected  # of each rank; a label moves the ranks above it

@@ -93,7 +93,8 @@ def alternative_annotator(
     worse than the person.) Needs two people; with exactly two the note says that nothing tells a consensus.
     """
     item, person, label = (np.asarray(column, np.intp) for column in labels)
-    verdicts, clusters = np.asarray(judged, np.intp), np.asarray(groups, np.intp)
+    verdicts = np.asarray(judged, np.intp)
+    clusters = np.asarray(groups, np.intp)
     counts = np.zeros((verdicts.size, 1 + max(label.max(initial=0), verdicts.max(initial=0))), np.intp)
     np.add.at(counts, (item, label), 1)
     used = (counts.sum(1)[item] > 1) & (verdicts[item] >= 0)
@@ -103,8 +104,10 @@ def alternative_annotator(
     item, person, label = item[used], person[used], label[used]
     verdict, cluster = verdicts[item], clusters[item]
     # both are compared with the same people, so that their number does not matter
-    of_person, of_judge = counts[item, label] - 1, counts[item, verdict] - (label == verdict)
-    judge_wins, person_wins = (of_judge >= of_person).astype(np.float64), (of_person >= of_judge).astype(np.float64)
+    of_person = counts[item, label] - 1
+    of_judge = counts[item, verdict] - (label == verdict)
+    judge_wins = (of_judge >= of_person).astype(np.float64)
+    person_wins = (of_person >= of_judge).astype(np.float64)
     missing: dict[int, tuple[int, str]] = {}
     tested: list[AgainstPerson] = []
     for number in np.unique(person).tolist():

@@ -58,7 +58,8 @@ class Shown(NamedTuple):
     def estimate(self, level: float) -> Estimate:
         """Return the value with its two-sided interval; without one below two clusters."""
         half = (1 - level) / 2
-        low, high = min(self.at_least(half), self.value), max(self.at_most(half), self.value)
+        low = min(self.at_least(half), self.value)
+        high = max(self.at_most(half), self.value)
         method = "clustered t with one more cluster"
         if not self.items:
             return Estimate(math.nan, math.nan, math.nan, 0, 0, method, "no rows")
@@ -207,13 +208,16 @@ def even_gap(judge: Floats, labels: PeopleLabels, weight: Floats, cluster: Codes
     among = _evenly(of_pairs[item[first]], pair) * np.minimum(together[pair] / FEWEST_TOGETHER, 1)
     among *= full[rater[first]] * full[rater[second]]
     with_judge, among = with_judge / with_judge.sum(), among / among.sum()
-    agreed, same = judge[item] * side, side[first] * side[second]
-    e_judge, e_people = float(with_judge @ agreed), float(among @ same)
+    agreed = judge[item] * side
+    same = side[first] * side[second]
+    e_judge = float(with_judge @ agreed)
+    e_people = float(among @ same)
     influence = np.bincount(item, with_judge * (agreed - e_judge), judge.size)
     influence -= np.bincount(item[first], among * (same - e_people), judge.size)
     in_item = np.bincount(item[first], among, judge.size).astype(np.float64)
     error, clusters = clustered_error(influence / 2, cluster, in_item)
-    value, items = (e_judge - e_people) / 2, np.unique(item[first]).size
+    value = (e_judge - e_people) / 2
+    items = np.unique(item[first]).size
     return Shown(value, error if clusters > 1 else math.nan, items, clusters, -1, 1)
 
 

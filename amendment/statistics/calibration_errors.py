@@ -164,7 +164,8 @@ def calibration_gain(
 
 def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
     """Return -(y log p + (1 - y) log(1 - p)) of each row, p held 1e-6 off 0 and 1."""
-    held, labels = np.clip(np.asarray(p, np.float64), LOG_CLIP, 1 - LOG_CLIP), np.asarray(y, np.float64)
+    held = np.clip(np.asarray(p, np.float64), LOG_CLIP, 1 - LOG_CLIP)
+    labels = np.asarray(y, np.float64)
     losses: Floats = -(labels * np.log(held) + (1 - labels) * np.log1p(-held))
     return losses
 
@@ -305,7 +306,8 @@ def null_errors(rows: BinnedPairs, *, seed: int, draws: int) -> Floats:
     """
     random = np.random.default_rng([seed, rows.p.size])
     by_content = np.lexsort((rows.has_side, rows.weights, rows.bin, rows.confidence))
-    has_side, confidence = rows.has_side[by_content], rows.confidence[by_content]
+    has_side = rows.has_side[by_content]
+    confidence = rows.confidence[by_content]
     share = (rows.bin[:, None] == np.arange(rows.bins)) * rows.weights[:, None] / rows.weights.sum()
     share = share[by_content]
     errors = np.empty(draws)

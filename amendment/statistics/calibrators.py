@@ -101,7 +101,8 @@ class Calibrator:
                 if knots[:1] != ((0.5, 0.5),) or not (np.diff(knots, axis=0) >= 0).all() or knots[-1][1] > 1:
                     raise ValueError("knots that do not rise from one half")
                 return cls(method, int(value["n"]), knots=knots, note=note)
-            scale, clip = float(parameters[_PARAMETER[method]]), float(value["clip"])
+            scale = float(parameters[_PARAMETER[method]])
+            clip = float(value["clip"])
             if not FINEST <= clip < 0.5 or not np.isfinite(scale) or (method == "temperature" and scale <= 0):
                 raise ValueError(f"{method} {scale} with clip {clip}")
             return cls(method, int(value["n"]), scale, clip, note=note)
@@ -182,7 +183,8 @@ def _rows(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> _Rows:
 def labelled(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     """Return probabilities, their labels, and weights, 1 without any. Raises ValueError for columns that do not fit
     together, values outside of [0, 1] and weights not above 0."""
-    raw, labels = _probabilities(p, "p"), _probabilities(y, "labels")
+    raw = _probabilities(p, "p")
+    labels = _probabilities(y, "labels")
     w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
     if raw.ndim != 1 or raw.shape != labels.shape or raw.shape != w.shape:
         raise ValueError(f"one label and one weight per p are needed, found {raw.size}, {labels.size} and {w.size}")
@@ -274,7 +276,8 @@ def _temperature(rows: _Rows) -> tuple[float, float, str]:
     it where it is. Those then become the share of them that is right, and never less than the surest of the others.
     """
     exact = _is_exact(rows.p)
-    inner, clip = rows.where(~exact) if exact.any() and not exact.all() else rows, _clip(rows)
+    inner = rows.where(~exact) if exact.any() and not exact.all() else rows
+    clip = _clip(rows)
     if inner is rows or _refused("temperature", inner, FEWEST["temperature"]):
         scale, edge = _least_loss(rows, clip)
         return scale, clip, edge
@@ -315,7 +318,8 @@ def _slope(rows: _Rows, clip: float) -> float:
 
     In both orientations half of the labels are positive. Weighted labels count as many as their effective number.
     """
-    x, positive = _logit(rows.p, clip), 0.5 / float(rows.weights @ rows.weights)
+    x = _logit(rows.p, clip)
+    positive = 0.5 / float(rows.weights @ rows.weights)
     targets = (1 + positive * rows.y) / (positive + 2)
     return _zero(lambda a: float(rows.weights @ ((sigmoid(a * x) - targets) * x)), -STEEPEST, STEEPEST)
 

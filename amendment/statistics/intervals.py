@@ -39,7 +39,8 @@ def estimate(value: Any) -> Estimate | None:
     if not isinstance(value, Mapping) or not isinstance(value.get("value"), int | float):
         return None
     low, high = (math.nan if value.get(name) is None else float(value[name]) for name in ("low", "high"))
-    count, clusters = int(value.get("n") or 0), int(value.get("clusters") or 0)
+    count = int(value.get("n") or 0)
+    clusters = int(value.get("clusters") or 0)
     return Estimate(float(value["value"]), low, high, count, clusters, note=str(value.get("note", "")))
 
 
@@ -118,7 +119,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Iterable[Hashable], 
 
 def paired(a: ArrayLike, b: ArrayLike) -> Floats:
     """Return a - b of rows measured twice."""
-    left, right = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    left = np.asarray(a, np.float64)
+    right = np.asarray(b, np.float64)
     if left.shape != right.shape:
         raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
     return left - right

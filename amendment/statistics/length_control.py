@@ -110,7 +110,8 @@ def length_controlled(
     fits on groups of rows with nearly equal terms, which moves its bounds by less than the draws do. Raises ValueError
     for columns of different lengths and wins outside of [0, 1].
     """
-    y, codes = np.asarray(wins, np.float64), number_names(clusters)[0]
+    y = np.asarray(wins, np.float64)
+    codes = number_names(clusters)[0]
     apart = np.asarray(length_a, np.float64) - np.asarray(length_b, np.float64)
     columns = [length_term(apart), *([] if difficulty is None else [np.asarray(difficulty, np.float64)])]
     if any(column.shape != y.shape for column in (codes, *columns)):
@@ -144,7 +145,8 @@ def length_term(apart: Floats) -> Floats:
 def length_difficulty(wins: ArrayLike, apart: ArrayLike, systems: ArrayLike, prompts: ArrayLike) -> Difficulty:
     """Estimate difficulties. Each row is a comparison with the common opponent: P(the system wins), how much longer its
     answer is, and whole numbers for system and prompt."""
-    y, d = np.asarray(wins, np.float64), np.asarray(apart, np.float64)
+    y = np.asarray(wins, np.float64)
+    d = np.asarray(apart, np.float64)
     s, i = (np.unique(np.asarray(names), return_inverse=True)[1] for names in (systems, prompts))
     term = np.empty(y.size)
     for number in range(int(s.max()) + 1):
@@ -218,7 +220,8 @@ def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
 
 def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: float) -> Floats:
     """Return a few Newton steps for each system's theta, phi and psi."""
-    count, center = len(parameters), np.array([0.0, slope, 1.0])
+    count = len(parameters)
+    center = np.array([0.0, slope, 1.0])
     ridges = RIDGE * np.bincount(s, minlength=count)
     penalty = np.zeros((count, 3, 3))
     penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, ridges, ridges
@@ -243,7 +246,8 @@ def _prompts(y: Floats, offset: Floats, psi: Floats, i: Codes, hard: Floats) -> 
 
 
 def _warning(apart: Floats, spread: float) -> str:
-    longer, shorter = float((apart > 0).mean()), float((apart < 0).mean())
+    longer = float((apart > 0).mean())
+    shorter = float((apart < 0).mean())
     warnings = []
     if spread < LEAST_SPREAD:
         warnings.append(f"the length term hardly varies (sd {spread:.2f}, below {LEAST_SPREAD})")

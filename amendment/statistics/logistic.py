@@ -47,7 +47,8 @@ def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacke
     prompt. An item of a labelled group is scored by a model that was fitted to the other four folds of five; any
     other item by the model of all labels. Raises ValueError without labels in two groups.
     """
-    raters, y = np.asarray(p, np.float64), np.asarray(labels, np.float64)
+    raters = np.asarray(p, np.float64)
+    y = np.asarray(labels, np.float64)
     if raters.ndim != 2 or y.shape != (len(raters),) or len(groups) != len(raters):
         raise ValueError("expected a row of probabilities, a label and a group for each item")
     has_label = ~np.isnan(y)

@@ -65,7 +65,8 @@ def error_asymmetry(
     codes = number_names(clusters)[0]
     voted = k + m > 0
     picks, k, m, codes = picks[voted], k[voted], m[voted], codes[voted]
-    clusters_seen, shared = int(np.unique(codes).size), int((k + m > 1).sum())
+    clusters_seen = int(np.unique(codes).size)
+    shared = int((k + m > 1).sum())
     estimate = Estimate(
         math.nan,
         math.nan,
@@ -124,12 +125,15 @@ def _fit(sums: Floats, cells: Codes) -> tuple[Floats, Floats]:
     picks, votes, all_rows = picked.astype(np.float64), (k + m).sum(1), rows.sum(1)
     rows_picked, apart_votes = rows @ picks, k - m
     for _ in range(STEPS):
-        odds_e, odds_side = np.log((1 - e) / e), np.log(side / (1 - side))
-        if_picked, if_not = np.log((1 - b) / a), np.log(b / (1 - a))
+        odds_e = np.log((1 - e) / e)
+        odds_side = np.log(side / (1 - side))
+        if_picked = np.log((1 - b) / a)
+        if_not = np.log(b / (1 - a))
         log_odds = np.outer(odds_e, apart) + np.outer(if_picked, picks) + np.outer(if_not, 1 - picks)
         posterior = 0.5 + 0.5 * np.tanh((log_odds + odds_side[:, None]) / 2)
         better = rows * posterior
-        all_better, picked_better = better.sum(1), better @ picks
+        all_better = better.sum(1)
+        picked_better = better @ picks
         wrong = k.sum(1) - np.einsum("dc,dc->d", posterior, apart_votes)
         new = (
             _held(all_better / all_rows),
@@ -158,7 +162,8 @@ def _start(agree: Floats, k: Floats, m: Floats, picked: Flags) -> tuple[Floats, 
         return share
 
     picked_share = (k + m)[:, picked].sum(1) / votes
-    side, right_picks = _held(better(np.ones_like(picked)), 0.98, 0.02), better(picked)
+    side = _held(better(np.ones_like(picked)), 0.98, 0.02)
+    right_picks = better(picked)
     a = _held((picked_share - right_picks) / (1 - side), 0.995, 0.005)
     return side, e, a, _held(1 - right_picks / side, 0.995, 0.005)
 

@@ -97,7 +97,8 @@ def _with_interval(estimate: Estimate, values: Floats, level: float) -> Estimate
         from scipy.special import ndtri
 
         half = float(ndtri(0.5 + level / 2) * defined.std())
-        low, high = estimate.value - half, estimate.value + half
+        low = estimate.value - half
+        high = estimate.value + half
         estimate = estimate._replace(method=f"{estimate.method}, normal")
     else:
         low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])

@@ -107,7 +107,8 @@ def _hajek(
     values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None
 ) -> tuple[Estimate, float, float]:
     """Return the mean without an interval, its error, and the effective number of clusters."""
-    x, chance = np.asarray(values, np.float64), np.asarray(inclusion, np.float64)
+    x = np.asarray(values, np.float64)
+    chance = np.asarray(inclusion, np.float64)
     if chance.ndim != 1 or not (np.isfinite(chance).all() and (chance > 0).all() and (chance <= 1).all()):
         raise ValueError(
             "inclusion probabilities lie above 0 and at most at 1, and each row needs its own; a sample that was drawn "
@@ -219,7 +220,8 @@ def _rows(
     clusters: tuple[Iterable[Hashable] | None, Iterable[Hashable] | None],
     weights: ArrayLike | None,
 ) -> _SampledRows:
-    y, f = _finite("labels", labels), _finite("predictions", predictions)
+    y = _finite("labels", labels)
+    f = _finite("predictions", predictions)
     u = _finite("predictions without a label", unlabelled)
     if y.size != f.size:
         raise ValueError(f"a prediction for each label is needed, found {f.size} for {y.size} labels")
@@ -247,7 +249,8 @@ def _finite(name: str, values: ArrayLike) -> Floats:
 def _estimated(rows: _SampledRows, level: float, *, is_share: bool) -> PowerTuned:
     contrast = _contrast(rows)
     _refuse_strangers(rows, contrast)
-    labelled, people_variance = contrast.labelled, contrast.variance(0.0)
+    labelled = contrast.labelled
+    people_variance = contrast.variance(0.0)
     freedom = contrast.layout.effective - 1
     estimate = Estimate(contrast.mean, math.nan, math.nan, rows.y.size, labelled, "people alone")
     people = around(estimate, people_variance, freedom, level, is_share=is_share)

@@ -86,7 +86,8 @@ def macro_share(
         return estimate
     influence = weights * residuals
     error, effective = clustered_error(influence, codes, weights)
-    variance, t = max(float(influence @ influence), error**2), t_quantile(effective - 1, level)
+    variance = max(float(influence @ influence), error**2)
+    t = t_quantile(effective - 1, level)
     is_alike = variance <= 1e-24
     low, high = _wilson(value, effective if is_alike else value * (1 - value) / variance, t)
     spotless = _wilson(1.0, effective, t)[0]
@@ -118,7 +119,8 @@ def around(estimate: Estimate, variance: float, freedom: float, level: float, *,
         low, high = _wilson(estimate.value, estimate.value * (1 - estimate.value) / variance, t)
     else:
         half = t * math.sqrt(variance)
-        low, high = estimate.value - half, estimate.value + half
+        low = estimate.value - half
+        high = estimate.value + half
     made = estimate._replace(low=low, high=high)
     return cautioned(made.within(0, 1) if is_share else made)
 
@@ -166,7 +168,8 @@ def holm(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, Correc
     wrong = [name for name, p in defined.items() if not 0 <= p <= 1]
     if wrong:
         raise ValueError(f"a p-value lies between 0 and 1, found {defined[wrong[0]]} for {wrong[0]}")
-    adjusted, greatest = dict.fromkeys(p_values, math.nan), 0.0
+    adjusted = dict.fromkeys(p_values, math.nan)
+    greatest = 0.0
     for rank, name in enumerate(sorted(defined, key=lambda name: defined[name])):
         greatest = max(greatest, min(1.0, (len(defined) - rank) * defined[name]))
         adjusted[name] = greatest

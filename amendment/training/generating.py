@@ -45,7 +45,8 @@ def padded_batches(
 def _rectangle(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:
     """Return ids and mask of rows, padded to the longest one."""
     width = max(1, *map(len, rows))
-    ids, mask = torch.full((len(rows), width), pad), torch.zeros((len(rows), width), dtype=torch.long)
+    ids = torch.full((len(rows), width), pad)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
     for place, row in enumerate(rows):
         ids[place, : len(row)], mask[place, : len(row)] = torch.tensor(row, dtype=torch.long), 1
     return ids.to(device), mask.to(device)
@@ -55,7 +56,8 @@ def completion_logps(
     model: Any, tokenizer: Any, sequences: Sequence[tuple[list[int], list[int]]]
 ) -> NDArray[np.float64]:
     """log p(completion | prompt) in nats of (prompt ids, completion ids), in the order given."""
-    prompts, completions = [prompt for prompt, _ in sequences], [completion for _, completion in sequences]
+    prompts = [prompt for prompt, _ in sequences]
+    completions = [completion for _, completion in sequences]
     logps = dict(score(model, tokenizer, prompts, completions)) if sequences else {}
     return np.array([logps[row] for row in range(len(sequences))])
 

@@ -62,7 +62,8 @@ def weighted_loss(loss_B: Tensor, weight_B: Tensor) -> Tensor:
 def use_dense_head(model: Any) -> bool:
     """Put the dense head in place of TRL's where it pays: CPU, plain head, small vocabulary. True if it was."""
     inner = bare(model)
-    config, head = inner.config, inner.get_output_embeddings()
+    config = inner.config
+    head = inner.get_output_embeddings()
     if head is None or head.bias is not None or head.weight.device.type != "cpu":
         return False
     if config.model_type not in _PLAIN or config.vocab_size > _VOCAB:

@@ -57,7 +57,8 @@ def quietly(seed: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def _quiet(seed: int | None) -> Iterator[None]:
-    threads, bars = torch.get_num_threads(), datasets.are_progress_bars_disabled()
+    threads = torch.get_num_threads()
+    bars = datasets.are_progress_bars_disabled()
     loggers = [logging.getLogger(name) for name in ("transformers", "trl", "accelerate", "peft")]
     levels = [logger.level for logger in loggers]
     datasets.disable_progress_bars()

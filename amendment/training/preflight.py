@@ -211,7 +211,8 @@ def _read(
     given: Sequence[Row], split: Callable[[Row, int], _Parts], renderer: Renderer, tally: _Tally
 ) -> Iterator[_TokenisedRow]:
     """Tokenise every row, and note what users should know of it."""
-    parts, talks = [split(row, i) for i, row in enumerate(given)], list[list[Conversation]]()
+    parts = [split(row, i) for i, row in enumerate(given)]
+    talks = list[list[Conversation]]()
     for i, (row, (prompt, completions)) in enumerate(zip(given, parts, strict=True)):
         before = renderer.control_texts
         wholes = [_talk(renderer, row, [*prompt, *completion], i) for completion in completions]
@@ -304,7 +305,8 @@ def _split(row: Row, i: int) -> _Parts:
 
 def _messages(row: Row, column: str, i: int) -> list[Row]:
     """Return a column's messages. A completion opens with the assistant's turn."""
-    place, value = f"row {i + 1}: {column}", row.get(column)
+    place = f"row {i + 1}: {column}"
+    value = row.get(column)
     if not isinstance(value, list | tuple) or not value or not all(isinstance(m, Mapping) for m in value):
         shape = "absent" if value is None else "empty" if value in ([], ()) else type(value).__name__
         raise DataError([Problem(place, f"expected a list of messages (role, content), found {shape}")])

@@ -240,7 +240,8 @@ def _states_number(text: str, known: str | float, tolerance: float = TOLERANCE) 
     units = _units()
     whole = _NUMBER.fullmatch(_plain(str(known)).strip())
     try:
-        expected, unit = float(whole[1].replace(",", "")) if whole else math.nan, (whole and whole[2]) or ""
+        expected = float(whole[1].replace(",", "")) if whole else math.nan
+        unit = (whole and whole[2]) or ""
         units.parse_units(unit)
     except Exception:
         expected = math.nan

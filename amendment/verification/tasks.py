@@ -154,7 +154,8 @@ def _number_task(family: Family, rng: random.Random) -> Task:
         named = {name: f"${name}$" for name in values}
         ask = f"What is {kind.wanted} as a formula? {BOXED}"
         return _task(f"{family}-symbolic", kind.text.format(**named), kind.fact.format(**named), ask, kind.formula)
-    text, fact = kind.text.format(**values), kind.fact.format(**values)
+    text = kind.text.format(**values)
+    fact = kind.fact.format(**values)
     answer, guess, wanted = result, kind.solve(**{**values, key: 0}), kind.wanted
     if form == "inverse":
         fact = f"It is known that {kind.wanted} is {result:.6g}."

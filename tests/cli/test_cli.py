@@ -253,6 +253,11 @@ def test_a_damaged_table_is_rebuilt_and_a_damaged_ledger_is_told(
     said = capsys.readouterr().err
     assert "not a ledger of amendment" in said
     assert ".recover | sqlite3 saved.sqlite" in said, "a command to paste into a shell"
+    spending = (tmp_path / "runs/tiny/spending.json").read_bytes()
+    (tmp_path / "runs/tiny/ledger.sqlite").unlink()
+    assert command("run", str(tiny)) == 1, "what was paid is not forgotten, and not paid again unasked"
+    assert "put ledger.sqlite back, or move spending.json away" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "runs/tiny/spending.json").read_bytes() == spending
 
 
 HOSTILE = {
@@ -356,7 +361,7 @@ def test_ctrl_c_in_a_command_that_keeps_nothing_says_so(
     def interrupted(*arguments: object, **options: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("amendment.stages.audit.audit_data_files", interrupted)
+    monkeypatch.setattr("amendment.run.auditing.audit_data_files", interrupted)
     before = signal.getsignal(signal.SIGINT)
     assert command("audit", "labels.csv") == 130
     assert capsys.readouterr().err == "interrupted. No file is half written; run the command again.\n"

@@ -172,6 +172,15 @@ def test_a_spreadsheet_comes_back_filled_in_by_hand(folder: Path, tmp_path: Path
     }
 
 
+def test_a_row_whose_answers_changed_places_is_refused_and_white_space_may_change(folder: Path, tmp_path: Path) -> None:
+    row = {**TEA_ROW, "choice": "A", "annotator": "Ada"}
+    turned = {**row, "answer_a": row["answer_b"], "answer_b": row["answer_a"]}
+    with pytest.raises(DataError, match=r"row 2: answer_a: another text .*\n.*row 2: answer_b: another text"):
+        import_labels(folder, saved(tmp_path / "turned.csv", [turned]))
+    spaced = {**row, "answer_a": f" {row['answer_a']}\r\n"}
+    assert import_labels(folder, saved(tmp_path / "spaced.csv", [spaced])).new == 1
+
+
 def test_a_project_of_label_studio_comes_back(folder: Path, tmp_path: Path) -> None:
     def choice(name: str, **value: Any) -> dict[str, Any]:
         return {"id": "Dx_aB91ISN", "from_name": name, "to_name": "prompt", "type": "x", "value": value}
@@ -350,6 +359,7 @@ def test_every_mistake_in_a_table_is_named_by_row_and_column(folder: Path, tmp_p
         ("seconds", {"annotator": "x5", "seconds": "-1"}),
         ("at", {"annotator": "x6", "at": "yesterday"}),
         ("comment", {"annotator": "x7", "comment": "c" * 10_001}),
+        ("answer_a", {"annotator": "x8", "answer_a": "changed"}),
         ("item", {"choice": "B"}),
     ]
     path = saved(tmp_path / "labels.csv", [good, *({**good, **changed} for _, changed in wrong)])

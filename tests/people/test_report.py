@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.audit.inputs import votes_from_verdicts
-from amendment.people.report import SpotCheck, gate_section, report_json, spot_check_report, spot_check_sections
+from amendment.people.report import PeopleReport, gate_section, people_sections, report_json, spot_check_report
 from amendment.people.samples import SOMETHING_ELSE, ExportedProbability, SampledItem, as_verdict
 from amendment.records import Verdict
 from tests.people.label_pages import label as describe_label
@@ -29,7 +29,7 @@ def label(number: int, rater: str, value: str | None = "A", **more: Any) -> Verd
 
 def reported(
     sample: list[SampledItem], labels: list[Verdict], p_calibrated: float | None = 0.8, **more: Any
-) -> SpotCheck:
+) -> PeopleReport:
     every = [*sample, *(item(1000 + number) for number in range(40))]
     exported = {
         one.comparison_id: ExportedProbability(
@@ -38,13 +38,13 @@ def reported(
         for one in every
     }
     report = spot_check_report(sample, labels, exported, **more)
-    assert set(read(report)) == set(SpotCheck.__dataclass_fields__)
+    assert set(read(report)) == set(PeopleReport.__dataclass_fields__)
     return report
 
 
-def read(report: SpotCheck) -> dict[str, Any]:
+def read(report: PeopleReport) -> dict[str, Any]:
     """Its JSON, which holds finite numbers and null alone; its lines are one each."""
-    sections = [gate_section(report.gates), *spot_check_sections(report)]
+    sections = [gate_section(report.gates), *people_sections(report)]
     lines = [line for section in sections for line in section.lines()]
     assert not any("\n" in line or "nan" in line.split() for line in lines)
     return dict(json.loads(json.dumps(report_json(report), allow_nan=False)))

@@ -148,7 +148,9 @@ def test_foreign_words_cannot_steer_a_card(people: Path) -> None:
     assert (block[0], block[-1], block[4]) == ("`````text", "`````", "\\x1b[31m|a|")
     assert code("a`b``c") == "```a`b``c```"
     assert code("`x") == "`` `x ``"
-    prompts, answers = [line for line in prepare(people).body.split("\n") if line.startswith(("| pro", "| ans"))]
+    prompts, answers = [
+        line for line in prepare(people).body.split("\n") if line.startswith(("| prompts", "| answers"))
+    ]
     assert prompts == f"| prompts | {code(HOSTILE)} | `cc-by-4.0` | 8 |"
     assert answers == f"| answers | {code(HOSTILE)} | `cc-by-4.0` | 16 |"
     assert code(HOSTILE) == "``votes `<b>\\|.csv``"

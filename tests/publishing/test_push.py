@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from amendment.errors import AmendmentError, ConfigError
+from amendment.llm.weights import ON_THE_HUB
 from amendment.publishing.card import BEGIN, END
 from amendment.publishing.configs import CONFIGS, build_configs
 from amendment.publishing.finished import FinishedRun
@@ -50,11 +51,14 @@ print(json.dumps({"rows": rows, "refused": refused}))
 LINES = """\
 import json, sys
 from trl import maybe_unpair_preference_dataset
+from contextlib import redirect_stdout
 values = {}
-exec(json.load(sys.stdin), values)
-kto = maybe_unpair_preference_dataset(values["kto"])
-loaded = {name: values[name].column_names for name in ("sft", "reward", "dpo")}
-print(json.dumps({**loaded, "kto": kto.column_names, "table": len(values["table"]), "unpaired": len(kto)}))
+with redirect_stdout(sys.stderr):
+    for block in json.load(sys.stdin):
+        exec(block, values)
+unpaired = maybe_unpair_preference_dataset(values["pairs"]["train"])
+steps = values["trainer"].state.global_step
+print(json.dumps({"pairs": len(values["pairs"]["train"]), "unpaired": len(unpaired), "steps": steps}))
 """
 
 
@@ -113,16 +117,20 @@ def test_what_is_pushed_is_what_others_load(filled: Any, chain: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_lines_on_the_card_load_what_each_trainer_takes(filled: Hub, tmp_path: Path) -> None:
-    (lines,) = re.findall("```python\n(.*?)```", filled.text("datasets", CHAIN, "README.md"), flags=re.DOTALL)
-    assert "sft" not in lines, "12 rows are too few to train on"
-    lines += f'sft = load_dataset("{CHAIN}", "sft", split="train")\n'
-    loaded = client(filled, tmp_path / "home", LINES, lines)
-    assert "messages" in loaded["sft"]
-    for use in ("reward", "dpo"):
-        assert {"prompt", "chosen", "rejected"} <= set(loaded[use])
-    assert {"prompt", "completion", "label"} <= set(loaded["kto"])
-    assert loaded["unpaired"] == 2 * loaded["table"] > 0
+def test_the_lines_on_the_card_load_the_pairs_and_train_on_them(filled: Hub, hub: Hub, tmp_path: Path) -> None:
+    card = filled.text("datasets", CHAIN, "README.md")
+    (lines,) = re.findall("```python\n(.*?)```", card, flags=re.DOTALL)
+    assert "DPOTrainer" not in lines, "12 rows are too few to train on"
+    pairs = pairs_run(tmp_path / "pairs", "license: mit, kind: person", rows=32)
+    (pushed,) = publishes(hub, tmp_path / "home", [pairs, "--repo", "org/pairs", "--license", "mit", "--push"])
+    assert pushed.code == 0, pushed.said
+    small = filled.repos["models", "org/people-policy"]  # a tiny model with a chat template, under the name on the card
+    model = hub.repos["models", ON_THE_HUB] = Repo("models", ON_THE_HUB, private=False)
+    model.add({name: hub.keep(filled.blobs[blob]) for name, blob in small.commits[-1][1].items()}, "a tiny model")
+    blocks = re.findall("```python\n(.*?)```", hub.text("datasets", "org/pairs", "README.md"), flags=re.DOTALL)
+    home = tmp_path / "home"
+    trained = client(hub, home, f"import os\nos.chdir({str(tmp_path)!r})\n{LINES}", blocks)
+    assert trained == {"pairs": 24, "unpaired": 48, "steps": 100}
 
 
 @pytest.mark.slow

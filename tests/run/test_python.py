@@ -68,7 +68,7 @@ def test_functions_write_and_judge_a_run_of_a_dictionary(tmp_path: Path) -> None
     assert {(row.origin.provider, row.origin.model) for row in written if row.origin} == {("function", "writer-1")}
     assert (repr(run), repr(result)) == (
         f"<Run ours in {tmp_path / 'run'}>",
-        f"<Result in {tmp_path / 'run'}: {', '.join(result.ran)} made now, 8 calls>",
+        f"<RunResult in {tmp_path / 'run'}: {', '.join(result.ran)} made now, 8 calls>",
     )
 
 

@@ -16,6 +16,7 @@ for (const section of document.querySelectorAll(".samples")) {
       story.hidden = !fits;
       shown += fits;
     });
+    if (words.length || wanted.length) section.querySelector(".stories").open = true;
     output.textContent = shown === stories.length ? "" : `${shown} of ${stories.length}`;
   };
   search.addEventListener("input", show);
@@ -28,4 +29,4 @@ for (const section of document.querySelectorAll(".samples")) {
   section.querySelector(".search").hidden = false;
 }
 const named = location.hash && document.getElementById(location.hash.slice(1));
-if (named instanceof HTMLDetailsElement) named.open = true;
+if (named instanceof HTMLDetailsElement) named.open = named.parentElement.open = true;

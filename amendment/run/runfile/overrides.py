@@ -35,7 +35,8 @@ def override(document: Document, text: str) -> Document:
     except (LookupError, TypeError):
         raise ConfigError(f"--set {path}: there is no such place in {document.path}") from None
     marks = {inner: mark for inner, mark in document.marks.items() if inner[: len(loc)] != loc}
-    at, key_at = document.locate(loc), document.locate(loc, key=True)
+    at = document.locate(loc)
+    key_at = document.locate(loc, key=True)
     marks |= {loc[:depth]: Mark(at, at) for depth in range(len(loc)) if loc[:depth] not in marks}
     marks |= {(*loc, *inner): Mark(at, key_at, mark.text) for inner, mark in new.marks.items()}
     return replace(document, data=data, marks=marks)
