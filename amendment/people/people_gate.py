@@ -78,7 +78,10 @@ def orders_gate(disagree: Estimate) -> Gate:
     share = f"{100 * disagree.value:.1f} % {between(interval)}"
     if interval[0] > ORDERS_MOST:
         return Gate(LABELS, "orders", "FAIL", f"{share}, above {100 * ORDERS_MOST:g} %")
-    return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", share)
+    if disagree.value > ORDERS_OFTEN:
+        limits = f"above {100 * ORDERS_OFTEN:g} %; above {100 * ORDERS_MOST:g} % this gate stops a training"
+        return Gate(LABELS, "orders", "WARN", f"{share}, {limits}")
+    return Gate(LABELS, "orders", "PASS", share)
 
 
 def unreadable_gate(judge: str, invalid: Estimate) -> Gate:

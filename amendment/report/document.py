@@ -298,7 +298,7 @@ def _gates(written: Written) -> list[GateView]:
         listed = [f"{gate['outcome']} {gate['check']}: {gate['found']}" for gate in raised]
         listed += [f"PASS {', '.join(passed)}"] if passed else []
         worst = listed[0].split()[0] if listed else "not measured"
-        gates.append(GateView(worst, f"Certificate of the judge ({short(judge['name'])})", "; ".join(listed)))
+        gates.append(GateView(worst, f"Certificate of the judge ({short(judge['name'])})", "\n".join(listed)))
     return gates
 
 

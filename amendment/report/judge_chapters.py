@@ -64,7 +64,9 @@ def _agreement(judges: Sequence[Json], in_use: Sequence[Json], concluded: Mappin
     if len(in_use) < len(judges):
         notes += [f"No pair of this run was decided by {name}: {row['sentence']}" for name, row in concluded.items()]
     says = (
-        "Two annotators set the ceiling. The difference below says whether a judge reaches it; intervals may overlap."
+        "Two annotators set the ceiling. The difference below says whether a judge reaches it; intervals may overlap. "
+        "Shares differ by what they count: a tie is half right with one annotator, and left out with the majority; "
+        "the gate before training also weighs each item by its chance to be drawn."
     )
     if not notes:
         says = "How often the judge chooses as annotators do; a ceiling needs two annotators on the same items."
