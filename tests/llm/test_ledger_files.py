@@ -60,7 +60,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, cont
     path = tmp_path / "l"
     path.write_bytes(content)
     for opener in OPENERS:
-        with pytest.raises(LedgerError, match=r"not a ledger of amendment.*the next run starts a new one"):
+        with pytest.raises(LedgerError, match=r"not a ledger of amendment.*pays for all calls again"):
             opener(path)
     assert path.read_bytes() == content
 
