@@ -308,8 +308,8 @@ def by_category(look: Look, tested: Mapping[str, float]) -> tuple[tuple[ColumnVa
 
 
 def by_column(look: Look, codes: Codes, names: Sequence[str]) -> Iterator[ColumnValue]:
-    """Yield the judge beside people by the values of a column, at most `MOST_LISTED` of them, those with most items;
-    nothing where it has one value alone."""
+    """Yield the judge's agreement with people by the values of a column, at most `MOST_LISTED` of them, those with most
+    items; nothing where it has one value alone."""
     asked = look.asked_items
     values, count = np.unique(codes[asked], return_counts=True)
     listed = values[np.argsort(-count, kind="stable")[:MOST_LISTED]]

@@ -185,7 +185,7 @@ def _columns(inputs: SingleLabels, judge: Mapping[str, float], people: Labelled)
 
 
 def compare(inputs: SingleLabels, name: str, people: Labelled, judges: Labelled, bar: Bar) -> JudgeBesidePeople:
-    """Return a judge beside people on the items that it and a person labelled."""
+    """Return what a judge and people say of the items that both labelled."""
     scale, prompts, level = inputs.scale, inputs.prompts, 1 - 5 * bar.p
     given = {item: labels[name] for item, labels in judges.items() if name in labels and item in people}
     own = {item: label for item, label in given.items() if not math.isnan(label)}
@@ -227,7 +227,7 @@ class LabelConclusion(NamedTuple):
 
 @dataclass(frozen=True)
 class JudgeBesidePeople:
-    """A judge beside people."""
+    """A judge's labels compared with those of people."""
 
     report: JudgeLabels
     figures: Beside

@@ -1,7 +1,7 @@
 """The files of a certificate: `certificate.json` with every table, `certificate.md` as the page of a lead.
 
-Covered: the figures of an audit beside what people of a spot check said, what was read, what it cost. Not covered: the
-figures (`amendment.audit`), what is audited (`amendment.stages.audit` for a run, `amendment.run.auditing` for files).
+Covered: the figures of an audit, what people of a spot check said, what was read, what it cost. Not covered: figures
+(`amendment.audit`), what is audited (`amendment.stages.audit` for a run, `amendment.run.auditing` for files).
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class FinishedRun:
     def summaries(self) -> dict[str, str]:
         """Return the result of each stage that is up to date, in words, without texts of models."""
         lines = {name: markdown(result.published()) for name, result in self._summary.stages.items()}
-        return {name: self.outgoing.report("\n".join(stage_file)) for name, stage_file in lines.items()}
+        return {name: self.outgoing.report("\n".join(of_stage)) for name, of_stage in lines.items()}
 
     @property
     def figures(self) -> str:

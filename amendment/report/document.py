@@ -225,16 +225,12 @@ class ReportDocument:
     definitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def order(self) -> list[str]:
-        """Return the ids of the chapters, first that of the picture of the conclusion: on the judge where one decided,
-        else on what training changed."""
-        ids = [chapter.id for chapter in self.chapters]
-        leading = [
-            name
-            for name in ("agreement", "position", "policies")
-            if name in ids and (self.conclusions or name == "policies")
-        ]
-        return [*leading[:1], *(name for name in ids if name not in leading[:1])]
+    def leading(self) -> str:
+        """Return the id of the chapter with the picture of the conclusion: on the judge where one decided, else on what
+        training changed."""
+        names = ("agreement", "position", "policies") if self.conclusions else ("policies",)
+        there = {chapter.id for chapter in self.chapters}
+        return next((name for name in names if name in there), "")
 
     @property
     def rules(self) -> dict[str, str]:

@@ -88,8 +88,8 @@ def report_html(folders: Sequence[str | Path]) -> str:
         for document in documents
         if document.kind == "run"
     ]
-    ids = list(dict.fromkeys(name for document in documents for name in document.order))
-    ids = [*ids[:1], *sorted(ids[1:], key=ORDER.index)]
+    there = {chapter.id for document in documents for chapter in document.chapters}
+    ids = sorted(there, key=lambda name: (name != documents[0].leading, ORDER.index(name)))
     rows = [
         [next((chapter for chapter in document.chapters if chapter.id == name), None) for document in documents]
         for name in ids

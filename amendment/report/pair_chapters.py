@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -36,8 +37,11 @@ def pair_chapters(written: Written) -> Iterator[Chapter]:
 def _by_length(written: Written) -> Iterator[tuple[str, dict[str, float]]]:
     """Yield how many chosen and rejected answers have so many words, in groups of about a fifth of all answers."""
     paths = [written.folder / f"dataset/{side}.parquet" for side in ("train", "test")]
-    rows = [row for path in paths if path.is_file() for row in read_columns(path, "chosen", "rejected")]
-    lengths = {name: [_words(row[place]) for row in rows] for place, name in enumerate(("chosen", "rejected"))}
+    lengths: dict[str, list[int]] = {"chosen": [], "rejected": []}
+    for path in filter(Path.is_file, paths):
+        for row in read_columns(path, *lengths):
+            for side, messages in zip(lengths.values(), row, strict=True):
+                side.append(_words(messages))
     both = [*lengths["chosen"], *lengths["rejected"]]
     shares = np.linspace(0, 1, STEPS + 1)[1:]
     edges = [min(both) - 1, *np.unique(np.quantile(both, shares, method="higher"))]

@@ -14,11 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from amendment.constitutions import load_constitution
 from amendment.people.samples import LabelQuestion, PrincipleText
 from amendment.publishing.formats import export_run
 from amendment.records import Message, user
-from tests.people.label_browser import Site, chromium
+from tests.conftest import CHROMIUM, FLAGS
+from tests.people.label_browser import Site
 
 ROOT = Path(__file__).resolve().parents[2]
 GALLERY, IMAGES = ROOT / "examples/gallery", ROOT / "docs/images"
@@ -38,8 +41,10 @@ def main(folder: Path) -> None:
         for side in ("train", "test"):
             shutil.copyfile(Path(scratch) / f"pairs/{side}.jsonl", GALLERY / f"{side}.jsonl")
         rows = [json.loads(line) for line in (GALLERY / "train.jsonl").read_text("utf-8").splitlines()[:PAIRS]]
-        with chromium() as browser:
-            page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
+        with sync_playwright() as playwright:
+            page = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS).new_page(
+                viewport={"width": WIDE, "height": HIGH}
+            )
             page.goto((GALLERY / "report.html").as_uri())
             page.screenshot(path=IMAGES / "report.png")
             site = Site(Path(scratch), [question(row) for row in rows], ["you"])

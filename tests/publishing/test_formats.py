@@ -65,7 +65,7 @@ def every_kind() -> list[Preference]:
 
 
 @pytest.fixture
-def estimate_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[Preference], str], Exported]:
+def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[Preference], str], Exported]:
     """Exports rows as if they were a run's."""
 
     def export(rows: list[Preference], format: str, out: Path | None = None, seed: int = 7) -> Exported:
@@ -88,12 +88,12 @@ def test_numbers_in_tool_calls_and_absent_options_come_out_as_they_went_in() -> 
     assert [wrong_pair(row) for row in rows.with_format("arrow")[:].to_pylist()] == [None] * 4
 
 
-def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(estimate_rows: Any) -> None:
+def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None:
     from datasets import load_dataset
     from trl.data_utils import unpair_preference_dataset
 
     rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
-    result = estimate_rows(rows, "kto")
+    result = of_rows(rows, "kto")
     assert result.left_out == TIE
     (path,) = result.files
     written = load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
@@ -106,10 +106,10 @@ def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(estimate_rows: Any) -
     assert written["p"][:] == [0.75, 0.25] * 4
 
 
-def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(estimate_rows: Any) -> None:
+def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(of_rows: Any) -> None:
     orders = []
     for seed in (4, 5):
-        (path,) = estimate_rows([plain_pair(i) for i in range(20)], "kto", seed=seed).files
+        (path,) = of_rows([plain_pair(i) for i in range(20)], "kto", seed=seed).files
         rows = read_rows(path)
         names = [row.values["comparison_id"] for row in rows]
         assert not [one for one, other in itertools.pairwise(names) if one == other]
@@ -118,15 +118,15 @@ def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(estimate_row
     assert orders[0] != orders[1]
 
 
-def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(estimate_rows: Any) -> None:
+def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows: Any) -> None:
     rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
     for format, trainer in (("openrlhf", "OpenRLHF"), ("nemo", "NeMo RL")):
-        result = estimate_rows(rows, format)
+        result = of_rows(rows, format)
         assert result.left_out == {**TIE, f"tools or tool calls, which {trainer} does not show to the model": 1}
         assert any("thinking" in what for what in result.not_held)
     talk = every_kind()[1]
     turns = [message.to_json() for message in talk.prompt]
-    openrlhf, nemo = (make_lines(estimate_rows(rows, format)) for format in ("openrlhf", "nemo"))
+    openrlhf, nemo = (make_lines(of_rows(rows, format)) for format in ("openrlhf", "nemo"))
     assert len(openrlhf) == len(nemo) == 3
     ids = {"comparison_id": talk.comparison_id, "prompt_id": talk.prompt_id}
     better, worse = [{"role": "assistant", "content": "yes indeed"}], [{"role": "assistant", "content": "no never"}]
@@ -135,17 +135,17 @@ def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(estimate
     assert nemo[1] == {"context": turns, "completions": completions, **ids}
 
 
-def test_jsonl_holds_every_row_as_it_is(estimate_rows: Any) -> None:
+def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
     rows = [*every_kind(), plain_pair(9, p_chosen=0.5, license="mit", raters=("a", "b"), decided_by="person")]
-    result = estimate_rows(rows, "jsonl")
+    result = of_rows(rows, "jsonl")
     assert (result.left_out, result.not_held) == ({}, ())
     assert [Preference.from_json(row) for row in make_lines(result)] == rows
 
 
-def test_a_table_for_people_opens_as_utf8_and_runs_nothing(estimate_rows: Any) -> None:
+def test_a_table_for_people_opens_as_utf8_and_runs_nothing(of_rows: Any) -> None:
     prompt = Prompt(messages=(message("user", 'say "hé"\nnow'),))
     attack = preference(prompt, message("assistant", '=HYPERLINK("http://x","y")'), message("assistant", "no"))
-    (path,) = estimate_rows([attack, every_kind()[2]], "csv").files
+    (path,) = of_rows([attack, every_kind()[2]], "csv").files
     assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "by which spreadsheets know the encoding"
     with path.open(encoding="utf-8-sig", newline="") as file:
         first, second = csv.DictReader(file)
@@ -156,24 +156,22 @@ def test_a_table_for_people_opens_as_utf8_and_runs_nothing(estimate_rows: Any) -
     assert read_rows(path)[0].values["rejected"] == "no", "the project reads its own tables"
 
 
-def test_an_export_takes_an_empty_folder_and_overwrites_nothing(estimate_rows: Any, tmp_path: Path) -> None:
-    (path,) = estimate_rows(every_kind(), "csv").files
+def test_an_export_takes_an_empty_folder_and_overwrites_nothing(of_rows: Any, tmp_path: Path) -> None:
+    (path,) = of_rows(every_kind(), "csv").files
     before = path.read_bytes()
     with pytest.raises(ConfigError, match="expected a new or empty folder"):
-        estimate_rows(every_kind()[:1], "csv", path.parent)
+        of_rows(every_kind()[:1], "csv", path.parent)
     assert path.read_bytes() == before
     with pytest.raises(DataError, match="nemo: this format can hold none of the pairs"):
-        estimate_rows([every_kind()[2]], "nemo", tmp_path / "none")
+        of_rows([every_kind()[2]], "nemo", tmp_path / "none")
     assert list(tmp_path.iterdir()) == [path.parent]
     with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):
-        estimate_rows(every_kind(), "ktoo")
+        of_rows(every_kind(), "ktoo")
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
-def test_every_trainer_of_trl_takes_every_row(
-    estimate_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_trainer_of_trl_takes_every_row(of_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import trl
     from datasets import Features, Json, List, load_dataset
 
@@ -195,7 +193,7 @@ def test_every_trainer_of_trl_takes_every_row(
         return trainer(model=model, args=arguments, train_dataset=rows, processing_class=tokenizer).train_dataset
 
     def loaded(format: str) -> Any:
-        (path,) = estimate_rows(rows, format).files
+        (path,) = of_rows(rows, format).files
         return load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
 
     rows, text = every_kind(), tokenizer.decode

@@ -270,6 +270,9 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         workspace.write("judging/judgements", Judgement, judged)
         return [*read_document(tmp_path).before_use]
 
+    def shown(question: str) -> str:
+        return dict(read_document(tmp_path).lines)[question]
+
     principles = [{"id": name, "statement": f"Be {name}."} for name in ("safe", "kind")]
     longer = Estimate(1 / 12, 0.0, 0.3, 12, 12)
     files: dict[str, dict[str, object]] = {
@@ -306,6 +309,16 @@ def test_the_facts_that_decide_come_first_with_their_counts_and_not_those_of_a_j
         "judging.disagreement: drop would leave 1.",
         "Only 4 pairs are for training, too few to learn much from: provide 20 or more.",
     ]
+    by_code = "Code decided 2 of them. It does not know whether an answer is true or useful."
+    assert by_code in shown("Who decided them?")
+    assert (
+        shown("May I train on them?")
+        == "The gate before training says FAIL (people). License of the prompts: none on record (4)."
+    )
+    (chapter,) = [chapter for chapter in read_document(tmp_path).chapters if chapter.id == "pairs"]
+    lengths, certainty = (plot.table[1] for plot in chapter.plots)
+    assert [sum(int(row[side]) for row in lengths) for side in (1, 2)] == [4, 4]
+    assert list(certainty)[2] == ("0.7 to 0.8", "1", "1"), "one of the judge's pairs has orders that disagree"
     (tmp_path / "summary.json").write_text(json.dumps({**files["summary.json"], "simulated": None}))
     assert written("person")[1:] == [
         "Only 4 pairs are for training, too few to learn much from: provide 20 or more.",
